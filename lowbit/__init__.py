@@ -1,0 +1,1 @@
+"""lowbit: low-bit networks from training to measured speed."""
