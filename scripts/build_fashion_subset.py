@@ -8,7 +8,6 @@ Rerunning gives the same arrays; the digests it prints stand in lowbit/data/fash
 import gzip
 import hashlib
 import sys
-from pathlib import Path
 
 import numpy as np
 

@@ -1,0 +1,33 @@
+"""The one place that knows how layers hold their quantizers."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatch
+from typing import Any, Literal
+
+from torch import nn
+
+from lowbit.quant import Quantizer
+
+Role = Literal["weight_quantizer", "input_quantizer"]
+
+
+def quantizers(
+    model: nn.Module, role: Role, layers: str = "*"
+) -> Iterator[tuple[str, Any, Quantizer]]:
+    """(name, layer, quantizer) of each layer whose name matches and that has one in `role`."""
+    for name, layer in model.named_modules():
+        quantizer = getattr(layer, role, None)
+        if isinstance(quantizer, Quantizer) and fnmatch(name, layers):
+            yield name, layer, quantizer
+
+
+@contextmanager
+def untouched(quantizer: Quantizer) -> Iterator[None]:
+    """Evaluation mode meanwhile, in which a quantizer learns nothing from what it sees."""
+    training = quantizer.training
+    quantizer.eval()
+    try:
+        yield
+    finally:
+        quantizer.train(training)
