@@ -1,7 +1,7 @@
 """One .safetensors file holds a graph: codes packed to their alphabets' bits, the rest as JSON.
 
-Layout: the metadata's "lowbit" is the graph as canonical JSON, "sha256" the hash of that JSON and
-of every tensor. A constant of codes is stored as bytes: the indices (code - lo) / step, max(bits,
+Layout: the metadata has one entry (safetensors writes several in no fixed order), "lowbit": 64 hex
+digits, the sha256 of what follows and of every tensor, and the graph as canonical JSON. A constant of codes is stored as bytes: the indices (code - lo) / step, max(bits,
 1) bits each, least significant first, one behind the other, the last byte filled with zeros.
 Nothing is pickled, executed, or looked up by a path or an import named in the file.
 
@@ -26,6 +26,7 @@ from lowbit.ir import OPS, Graph, InvalidGraph, Node, TensorType, verify
 from lowbit.spec import QuantSpec
 
 FORMAT = 1
+DIGITS = 64  # of a sha256
 MAX_HEADER = 16 * 2**20
 MAX_NODES = 10_000
 MAX_CONSTANTS = 100_000
@@ -72,8 +73,7 @@ def serialize(graph: Graph) -> bytes:
     verify(graph)
     tensors = {name: stored(type_) for name, type_ in graph.constants.items()}
     text = json.dumps(describe(graph), sort_keys=True, separators=(",", ":"))
-    metadata = {"lowbit": text, "sha256": digest(text, tensors)}
-    return to_bytes(tensors, metadata)
+    return to_bytes(tensors, {"lowbit": digest(text, tensors) + text})
 
 
 def payload_bytes(type_: TensorType) -> int:
@@ -159,12 +159,11 @@ def metadata_of(data: bytes) -> tuple[str, str]:
     demand(isinstance(header, dict), "the header is an object")
     metadata = header.get("__metadata__")
     demand(
-        isinstance(metadata, dict) and "lowbit" in metadata and "sha256" in metadata,
+        isinstance(metadata, dict) and isinstance(metadata.get("lowbit"), str),
         "no lowbit network in it (a plain safetensors file?)",
     )
-    text, claimed = metadata["lowbit"], metadata["sha256"]
-    demand(isinstance(text, str) and isinstance(claimed, str), "the metadata is text")
-    return text, claimed
+    entry = metadata["lowbit"]
+    return entry[DIGITS:], entry[:DIGITS]
 
 
 def decode(text: str | bytes, what: str):
