@@ -60,7 +60,7 @@ class Batches:
         count = len(images)
         self.length = -(-count // step) if seed is None else count // step
         self.total = count if seed is None else self.length * step
-        if not self.length:
+        if self.total < max(self.length, 1) * shard.world:
             raise ValueError(f"{count} samples do not fill a batch of {size} x {shard.world}")
 
     def __len__(self) -> int:

@@ -1,0 +1,88 @@
+"""Clipping, the precision check and the export at the end."""
+
+import subprocess
+import sys
+import types
+
+import pytest
+import torch
+
+import lowbit
+from lowbit.train import Classifier, ClipLatentWeights, ExportAtEnd, PrecisionCheck
+from lowbit.train.callbacks import export_atomically
+
+
+class Recorder:
+    """Stands for lowbit.export: remembers the model, and saves its mode and example shape."""
+
+    def __call__(self, model, example):
+        self.model, self.shape = model, tuple(example.shape)
+        return types.SimpleNamespace(save=self.save)
+
+    def save(self, path):
+        path.write_text(f"{self.model.training} {self.shape}")
+
+
+@pytest.fixture
+def export(monkeypatch):
+    recorder = Recorder()
+    monkeypatch.setattr(lowbit, "export", recorder, raising=False)
+    return recorder
+
+
+def test_weights_are_clipped_after_each_step(tiny, pictures, trainer):
+    module = Classifier(tiny(), lr=5.0, schedule="constant")
+    trainer(max_steps=2, callbacks=[ClipLatentWeights(0.75)]).fit(module, pictures)
+    assert module.model[1].weight.abs().max() == 0.75
+    assert module.model[2].weight.abs().max() > 0.75  # batch norm is left alone
+
+
+@pytest.mark.parametrize("precision", ["16-true", "bf16-true"])
+def test_half_precision_weights_are_refused(tiny, pictures, trainer, precision):
+    with pytest.raises(ValueError, match=f"precision='{precision}' keeps weights in 16 bits"):
+        trainer(precision=precision, max_steps=1).fit(Classifier(tiny()), pictures)
+    with pytest.raises(ValueError, match="bf16-mixed"):
+        run = trainer(precision=precision)
+        PrecisionCheck().setup(run, Classifier(tiny()), "fit")
+
+
+def test_mixed_precision_keeps_float32_weights(tiny, pictures, trainer):
+    module = Classifier(tiny())
+    trainer(precision="bf16-mixed", max_steps=2).fit(module, pictures)
+    assert module.model[1].weight.dtype == torch.float32
+
+
+def test_export_writes_a_copy_in_evaluation_mode(tiny, pictures, trainer, export, tmp_path):
+    module, path = Classifier(tiny()), tmp_path / "deep" / "net.safetensors"
+    trainer(max_steps=1, callbacks=[ExportAtEnd(str(path))]).fit(module, pictures)
+    assert path.read_text() == "False (2, 1, 4, 4)"
+    assert export.model is not module.model
+    assert module.training
+    assert [p.name for p in path.parent.iterdir()] == ["net.safetensors"]
+
+
+def test_a_failed_export_leaves_the_old_file(tiny, export, tmp_path):
+    path = tmp_path / "net.safetensors"
+    path.write_text("old")
+
+    def half(unfinished):
+        unfinished.write_text("ha")
+        raise OSError("disk full")
+
+    export.save = half
+    with pytest.raises(OSError, match="disk full"):
+        export_atomically(tiny(), torch.zeros(2, 1, 4, 4), path)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_example_input_array_wins(tiny, pictures, trainer, export, tmp_path):
+    module = Classifier(tiny())
+    module.example_input_array = torch.zeros(7, 1, 2, 8)
+    trainer(max_steps=1, callbacks=[ExportAtEnd(str(tmp_path / "n"))]).fit(module, pictures)
+    assert export.shape == (2, 1, 2, 8)
+
+
+def test_importing_the_callbacks_imports_no_exporter():
+    code = "import sys, lowbit.train; sys.exit('lowbit.export' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
