@@ -1,0 +1,211 @@
+"""From captured operations to the graph, on demand from the outputs backwards.
+
+Every operation has one rule. A snap is special: the chain of elementwise operations in front of
+it, back to an integer, becomes thresholds on that integer, so only what truly needs floats
+(residual streams, logits) is ever lowered as floats.
+
+Torch tensors are (N, C, H, W); the graph's are channels-last without the batch. A `Value` knows
+which torch axis each of its axes is, and is transposed only where an operation insists.
+"""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.fx import Node
+
+from lowbit.exporter import elementwise
+from lowbit.exporter.capture import Captured
+from lowbit.exporter.errors import module_path, refuse
+from lowbit.ir import Graph, InvalidGraph, Op, TensorType, ops
+from lowbit.ir import Node as IrNode
+from lowbit.spec import QuantSpec, unsigned
+
+EXACT = 2**24
+
+
+@dataclass(frozen=True)
+class Value:
+    """A tensor of the graph; its axis i is feature axis axes[i] of the torch tensor."""
+
+    name: str
+    type: TensorType
+    axes: tuple[int, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.type.shape
+
+
+class Lowering:
+    """Builds the graph. Rules call `value`, `emit` and `constant`."""
+
+    def __init__(self, captured: Captured) -> None:
+        self.captured = captured
+        self.constants: dict[str, TensorType] = {}
+        self.interned: dict[tuple, str] = {}
+        self.nodes: list[IrNode] = []
+        self.values: dict[Node, Value] = {}
+        self.notes: list[str] = []
+        self.inputs = {n.name: input_type(n) for n in captured.inputs}
+        self.types: dict[str, TensorType] = dict(self.inputs)
+        for node in captured.inputs:
+            type_ = self.inputs[node.name]
+            self.values[node] = Value(node.name, type_, tuple(range(len(type_.shape))))
+
+    def graph(self) -> Graph:
+        outputs = tuple(self.natural(self.value(n)).name for n in self.captured.outputs)
+        return Graph(
+            self.inputs,
+            self.constants,
+            tuple(self.nodes),
+            outputs,
+            tuple(dict.fromkeys(self.notes)),
+        )
+
+    def value(self, node: Node) -> Value:
+        """The tensor that holds what `node` computes, lowered if it is not yet."""
+        pending = [node]
+        while pending:  # an explicit stack: a deep network must not exhaust Python's
+            current = pending[-1]
+            missing = [] if current in self.values else self.needs(current)
+            if missing:
+                pending.extend(missing)
+                continue
+            if current not in self.values:
+                self.values[current] = self.lower(current)
+            pending.pop()
+        return self.values[node]
+
+    def needs(self, node: Node) -> list[Node]:
+        """Operands to lower first."""
+        sources = SOURCES.get(node.target, operands)(self, node)
+        known = self.captured.constants
+        return [n for n in sources if n not in known and n not in self.values]
+
+    def lower(self, node: Node) -> Value:
+        if elementwise.is_identity(node):
+            return self.value(node.all_input_nodes[0])
+        if node.target not in RULES:
+            raise refuse(node, "the integer graph has no operation for it")
+        return RULES[node.target](self, node)
+
+    def emit(
+        self,
+        op: Op,
+        operands: tuple["Value | str", ...],
+        axes: tuple[int, ...],
+        node: Node,
+        stem: str = "",
+    ) -> Value:
+        """Appends an operation, named after `stem` or the node; a repetition is the first one."""
+        names = tuple(o.name if isinstance(o, Value) else o for o in operands)
+        key = (op, names)
+        if key in self.interned:
+            name = self.interned[key]
+            return Value(name, self.types[name], axes)
+        try:
+            type_ = op.infer(*(self.types[n] for n in names))
+        except InvalidGraph as error:
+            raise refuse(node, str(error)) from None
+        name = self.fresh(stem or node.name)
+        self.nodes.append(IrNode(op, names, name, module_path(node)))
+        self.interned[key] = name
+        self.types[name] = type_
+        self.check_exact(type_, node)
+        return Value(name, type_, axes)
+
+    def fresh(self, stem: str) -> str:
+        names = itertools.chain([stem], (f"{stem}.{i}" for i in itertools.count(1)))
+        return next(name for name in names if name not in self.types)
+
+    def constant(self, value: np.ndarray, spec: QuantSpec | None, stem: str) -> str:
+        """The name of a constant; equal ones are stored once."""
+        type_ = TensorType(value.shape, spec)
+        value = np.ascontiguousarray(value.astype(type_.dtype))
+        key = (value.tobytes(), value.shape, spec)
+        if key not in self.interned:
+            name = self.fresh(stem)
+            self.interned[key] = name
+            self.constants[name] = self.types[name] = TensorType(value.shape, spec, value)
+        return self.interned[key]
+
+    def check_exact(self, type_: TensorType, node: Node) -> None:
+        if type_.spec is not None and type_.spec.magnitude > EXACT:
+            self.note(node, f"sums reach {type_.spec.magnitude}, beyond 2^24: torch rounds them")
+
+    def note(self, node: Node, text: str) -> None:
+        self.notes.append(f"{module_path(node) or node.name}: {text}")
+
+    def arrange(self, value: Value, axes: tuple[int, ...], node: Node) -> Value:
+        """`value` with its axes in the given torch order."""
+        if value.axes == axes:
+            return value
+        permutation = tuple(value.axes.index(a) for a in axes)
+        stem = f"{value.name}.transposed"
+        return self.emit(ops.Transpose(permutation), (value,), axes, node, stem)
+
+    def channels_last(self, value: Value, node: Node) -> Value:
+        rank = len(value.axes)
+        return self.arrange(value, (*range(1, rank), 0), node)
+
+    def natural(self, value: Value, node: Node | None = None) -> Value:
+        axes = tuple(range(len(value.axes)))
+        return self.arrange(value, axes, node or self.captured.outputs[0])
+
+    def operand(self, node: Node, data: Value, argument) -> str:
+        """A float constant operand in the axes of `data`, to broadcast against it."""
+        known = self.captured.constants
+        tensor = known[argument] if isinstance(argument, Node) else argument
+        array = torch.as_tensor(tensor, dtype=torch.float32).numpy()
+        rank = len(data.axes)
+        if array.ndim > rank:
+            if array.shape[0] != 1:
+                raise refuse(node, f"a constant of shape {array.shape} has a batch axis")
+            array = array[0]
+        array = array.reshape((1,) * (rank - array.ndim) + array.shape).transpose(data.axes)
+        while array.ndim and array.shape[0] == 1:
+            array = array[0]
+        if not np.isfinite(array).all():
+            raise refuse(node, "a constant is NaN or infinite: the model has diverged")
+        return self.constant(array, None, f"{node.name}.constant")
+
+
+Rule = Callable[[Lowering, Node], Value]
+RULES: dict[object, Rule] = {}
+
+
+def operands(lowering: Lowering, node: Node) -> list[Node]:
+    return node.all_input_nodes
+
+
+# Where a rule reads further back than its operands, it says from which nodes.
+SOURCES: dict[object, Callable[[Lowering, Node], list[Node]]] = {}
+
+
+def rule(*targets) -> Callable[[Rule], Rule]:
+    """Registers the one rule of each ATen operation."""
+
+    def register(function: Rule) -> Rule:
+        for target in targets:
+            if target in RULES:
+                raise ValueError(f"{target} has a rule: {RULES[target].__qualname__}")
+            RULES[target] = function
+        return function
+
+    return register
+
+
+def input_type(node: Node) -> TensorType:
+    tensor: Tensor = node.meta["val"]
+    shape = tuple(tensor.shape[1:])
+    if not all(isinstance(side, int) for side in shape):
+        raise refuse(node, f"only the batch may vary in size: {tuple(tensor.shape)}")
+    if tensor.dtype == torch.uint8:
+        return TensorType(shape, unsigned(8))
+    if tensor.dtype == torch.float32:
+        return TensorType(shape, None)
+    raise refuse(node, f"an input is float32 or uint8, not {tensor.dtype}")

@@ -1,0 +1,107 @@
+"""Convolution and linear: integer products of codes, or float ones where an operand is float."""
+
+import numpy as np
+import torch
+from torch.fx import Node
+
+from lowbit.exporter.errors import refuse
+from lowbit.exporter.lower import Lowering, Value, rule
+from lowbit.ir import ops
+
+aten = torch.ops.aten
+
+
+def weight_constant(lowering: Lowering, node: Node, argument, layout) -> str:
+    """The weights as codes if they came out of a snap, else as floats."""
+    known = lowering.captured.constants
+    if argument not in known:
+        raise refuse(node, "its weights depend on the input")
+    array = known[argument].numpy().transpose(layout)
+    spec = lowering.captured.specs.get(argument)
+    if not np.isfinite(array).all():
+        raise refuse(node, "its weights are NaN or infinite: the model has diverged")
+    return lowering.constant(array, spec, f"{node.name}.weight")
+
+
+def finish(lowering: Lowering, node: Node, value: Value, bias) -> Value:
+    if value.type.spec is None:
+        lowering.note(node, "sums floats, in an order that torch does not promise")
+    if bias is None:
+        return value
+    operand = bias_operand(lowering, node, bias)
+    return lowering.emit(ops.Add(), (value, operand), value.axes, node)
+
+
+def bias_operand(lowering: Lowering, node: Node, bias: Node) -> str:
+    array = lowering.captured.constants[bias].numpy()
+    return lowering.constant(array, None, f"{node.name}.bias")
+
+
+@rule(aten.linear.default)
+def linear(lowering: Lowering, node: Node) -> Value:
+    x, w, bias = (*node.args, None)[:3]
+    value = lowering.natural(lowering.value(x), node)
+    weight = weight_constant(lowering, node, w, (0, 1))
+    out = lowering.emit(ops.Linear(), (value, weight), value.axes, node)
+    return finish(lowering, node, out, bias)
+
+
+@rule(aten.conv1d.default, aten.conv2d.default, aten.conv1d.padding, aten.conv2d.padding)
+def conv(lowering: Lowering, node: Node) -> Value:
+    x, w, bias, stride, padding, dilation, groups = defaults(node)
+    sides = node.meta["val"].ndim - 2
+    weight = weight_constant(lowering, node, w, (0, *range(2, sides + 2), 1))
+    kernel = lowering.types[weight].shape[1:-1]
+    dilation = tupled(dilation, sides)
+    pads = padding_of(padding, kernel, dilation, sides)
+    source, pad_value, pads = absorb_pad(lowering, node, x, pads)
+    value = lowering.channels_last(lowering.value(source), node)
+    op = ops.Conv(tupled(stride, sides), pads, dilation, groups, pad_value)
+    out = lowering.emit(op, (value, weight), value.axes, node)
+    return finish(lowering, node, out, bias)
+
+
+def defaults(node: Node) -> tuple:
+    given = (*node.args, *[None] * (7 - len(node.args)))
+    return tuple(
+        value if value is not None else default
+        for value, default in zip(given, (None, None, None, 1, 0, 1, 1), strict=True)
+    )
+
+
+def tupled(value, sides: int) -> tuple[int, ...]:
+    values = (value,) if isinstance(value, int) else tuple(value)
+    return values * sides if len(values) == 1 else values
+
+
+def padding_of(padding, kernel, dilation, sides: int):
+    """(before, after) a side. "same" puts the odd one behind, as torch does."""
+    if padding == "valid":
+        return ((0, 0),) * sides
+    if padding == "same":
+        totals = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
+        return tuple((t // 2, t - t // 2) for t in totals)
+    return tuple((p, p) for p in tupled(padding, sides))
+
+
+def absorb_pad(lowering: Lowering, node: Node, x: Node, pads):
+    """A pad with a code in front of an unpadded convolution becomes the convolution's own."""
+    if x.target is not aten.pad.default:
+        return x, 0, pads
+    inner, sides, mode, value = (*x.args, *["constant", None][len(x.args) - 2 :])[:4]
+    value = value or 0
+    flat = [(sides[i], sides[i + 1]) for i in range(0, len(sides), 2)][::-1]
+    if mode != "constant" or any(map(any, pads)) or len(flat) != len(pads) or value != int(value):
+        raise refuse(x, "only constant padding of the sides, before an unpadded convolution")
+    return inner, int(value), tuple(flat)
+
+
+@rule(aten.pad.default)
+def pad(lowering: Lowering, node: Node) -> Value:
+    """Lowered by the convolution that reads it; it stands for its input until then."""
+    if any(user.target not in CONVOLUTIONS for user in node.users):
+        raise refuse(node, "padding is lowered in front of a convolution only")
+    return lowering.value(node.args[0])
+
+
+CONVOLUTIONS = {aten.conv1d.default, aten.conv2d.default, aten.conv1d.padding, aten.conv2d.padding}
