@@ -1,5 +1,0 @@
-"""One lowering rule per ATen operation, one file a family."""
-
-from lowbit.export.rules import arithmetic, pool, product, shape, step
-
-__all__ = ["arithmetic", "pool", "product", "shape", "step"]
