@@ -1,0 +1,35 @@
+"""Codes as a stream of bits: the index of each code, least significant bit first."""
+
+import numpy as np
+
+from lowbit.spec import QuantSpec
+
+
+def width(spec: QuantSpec) -> int:
+    return max(spec.bits, 1)
+
+
+def size(count: int, spec: QuantSpec) -> int:
+    """Bytes that hold `count` codes: ceil(count width / 8)."""
+    return -(-count * width(spec) // 8)
+
+
+def packed(codes: np.ndarray, spec: QuantSpec) -> np.ndarray:
+    index = (codes.reshape(-1).astype(np.int64) - spec.lo) // spec.step
+    stream = np.empty((len(index), width(spec)), np.uint8)
+    for i in range(width(spec)):
+        stream[:, i] = (index >> i) & 1
+    return np.packbits(stream, bitorder="little")
+
+
+def unpacked(data: np.ndarray, count: int, spec: QuantSpec) -> np.ndarray:
+    """The codes of `count` indices; ValueError if an index or the last byte is not as written."""
+    every, stream = width(spec), np.unpackbits(data, bitorder="little")
+    if stream[count * every :].any():
+        raise ValueError("its last byte is filled with zeros")
+    index = np.zeros(count, np.int64)
+    for i in range(every):
+        index |= stream[i : count * every : every].astype(np.int64) << i
+    if (index >= spec.levels).any():
+        raise ValueError(f"it keeps to {spec}")
+    return spec.lo + spec.step * index

@@ -1,0 +1,95 @@
+"""The safetensors container: two kinds of tensor, one entry of metadata, one hash over both."""
+
+import hashlib
+import json
+import math
+
+import numpy as np
+import safetensors
+from safetensors.numpy import save as to_bytes
+
+from lowbit.ir import TensorType
+from lowbit.pack import bits
+
+KEY = "lowbit"
+DIGITS = 64  # of a sha256
+MAX_HEADER = 16 * 2**20
+MAX_RANK = 16
+DTYPES = {"U8": np.dtype(np.uint8), "F32": np.dtype("<f4")}
+
+Tensors = dict[str, np.ndarray]
+
+
+class FormatError(ValueError):
+    """A file is not a lowbit network, or was damaged or altered. The message says where."""
+
+
+def demand(condition: bool, rule: str) -> None:
+    if not condition:
+        raise FormatError(rule)
+
+
+def payload_bytes(type_: TensorType) -> int:
+    """What a constant takes in the file."""
+    count = math.prod(type_.shape)
+    return 4 * count if type_.spec is None else bits.size(count, type_.spec)
+
+
+def join(text: str, tensors: Tensors) -> bytes:
+    return to_bytes(tensors, {KEY: digest(text, tensors) + text})
+
+
+def split(data: bytes) -> tuple[str, Tensors]:
+    """The graph's JSON and the tensors, once their hash is known to be right."""
+    entry = metadata_entry(data)
+    claimed, text = entry[:DIGITS], entry[DIGITS:]
+    try:
+        tensors = {name: tensor(stored) for name, stored in safetensors.deserialize(data)}
+    except safetensors.SafetensorError as error:
+        raise FormatError(f"not a safetensors file: {error}") from None
+    demand(digest(text, tensors) == claimed, "the payload's hash differs: damaged or altered")
+    return text, tensors
+
+
+def digest(text: str, tensors: Tensors) -> str:
+    state = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        state.update(f"\n{name} {tensors[name].dtype} {tensors[name].shape}\n".encode())
+        state.update(np.ascontiguousarray(tensors[name]).tobytes())
+    return state.hexdigest()
+
+
+def metadata_entry(data: bytes) -> str:
+    demand(len(data) >= 8, "the file is truncated")
+    length = int.from_bytes(data[:8], "little")
+    demand(length <= MAX_HEADER, f"the header is longer than {MAX_HEADER} bytes")
+    demand(length <= len(data) - 8, "the file is truncated, or not a safetensors file")
+    header = decode(data[8 : 8 + length], "header")
+    metadata = header.get("__metadata__") if isinstance(header, dict) else None
+    entry = metadata.get(KEY) if isinstance(metadata, dict) else None
+    if not isinstance(entry, str):
+        raise FormatError("no lowbit network in it (a plain safetensors file?)")
+    demand(len(metadata) == 1, f"its only metadata is {KEY!r}")
+    return entry
+
+
+def decode(text: str | bytes, what: str) -> object:
+    """JSON without repeated keys."""
+    try:
+        return json.loads(text, object_pairs_hook=unique)
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"the {what} is not valid JSON: {error}") from None
+
+
+def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("a key is repeated")
+    return result
+
+
+def tensor(stored: dict) -> np.ndarray:
+    dtype, shape = stored["dtype"], stored["shape"]
+    demand(dtype in DTYPES, f"a tensor is U8 or F32, not {dtype}")
+    demand(len(shape) <= MAX_RANK and all(s >= 1 for s in shape), f"{shape!s:.80} is no shape")
+    return np.frombuffer(bytes(stored["data"]), DTYPES[dtype]).reshape(shape)

@@ -1,0 +1,65 @@
+"""From a graph to a file. The same graph gives the same bytes."""
+
+import dataclasses
+import json
+import os
+import uuid
+from pathlib import Path
+
+import numpy as np
+
+from lowbit.ir import Graph, Node, TensorType, verify
+from lowbit.pack import bits, container
+from lowbit.pack.read import parse
+from lowbit.pack.schema import FORMAT, attribute_types
+
+
+def save(graph: Graph, path: str | Path) -> None:
+    """Writes the file beside its final name and moves it there: a crash leaves no half file."""
+    path = Path(path)
+    data = serialize(graph)
+    temporary = path.with_name(f".lowbit-{uuid.uuid4().hex}")
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def serialize(graph: Graph) -> bytes:
+    """The file's bytes, read back once: what `parse` would refuse is never written."""
+    verify(graph)
+    text = json.dumps(describe(graph), sort_keys=True, separators=(",", ":"))
+    tensors = {name: stored(type_) for name, type_ in graph.constants.items()}
+    data = container.join(text, tensors)
+    parse(data)
+    return data
+
+
+def stored(type_: TensorType) -> np.ndarray:
+    assert type_.value is not None
+    return type_.value if type_.spec is None else bits.packed(type_.value, type_.spec)
+
+
+def describe(graph: Graph) -> dict[str, object]:
+    return {
+        "format": FORMAT,
+        "inputs": [[name, *described(t)] for name, t in graph.inputs.items()],
+        "constants": [[name, *described(t)] for name, t in sorted(graph.constants.items())],
+        "nodes": [node(n) for n in graph.nodes],
+        "outputs": graph.outputs,
+        "notes": graph.notes,
+    }
+
+
+def described(type_: TensorType) -> tuple[object, object]:
+    return type_.shape, type_.spec and dataclasses.astuple(type_.spec)
+
+
+def node(n: Node) -> list[object]:
+    kinds = attribute_types(type(n.op))
+    values = {k: float(getattr(n.op, k)) if t is float else getattr(n.op, k) for k, t in kinds}
+    return [n.op.name, values, n.inputs, n.output, n.source]  # type: ignore[attr-defined]
