@@ -5,6 +5,8 @@ its last bit depends on the machine. Written out, it is the same everywhere, and
 repeat it. Training is torch's.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -12,9 +14,9 @@ from torch import Tensor, nn
 class _ExplicitEvaluation:
     """y = x a + b with a = gamma / sqrt(var + eps) and b = beta - mean a."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self: Any, x: Tensor) -> Tensor:
         if self.training or self.running_mean is None:
-            return super().forward(x)
+            return super().forward(x)  # type: ignore[misc]
         self._check_input_dim(x)
         a = 1 / torch.sqrt(self.running_var + self.eps)
         if self.weight is not None:

@@ -1,9 +1,11 @@
 """Global average pooling in a stated order, so that every runtime gives the same bits."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 
-from lowbit.nn.product import Choice, scaled, terms
+from lowbit.nn.product import Choice, at_least_float32, scaled, terms
 from lowbit.quant.registry import INPUTS, build
 
 
@@ -13,8 +15,8 @@ def mean_op(x: Tensor) -> Tensor:
 
     While more than one is left, value i takes value i + ceil(P / 2) onto itself.
     """
-    count = x[0, 0].numel()
     rows = x.flatten(2)
+    count = rows.shape[2]
     while rows.shape[2] > 1:
         half = (rows.shape[2] + 1) // 2
         spare = rows.shape[2] - half
@@ -26,6 +28,19 @@ def mean_op(x: Tensor) -> Tensor:
 @mean_op.register_fake
 def _(x: Tensor) -> Tensor:
     return x.new_empty(x.shape[:2])
+
+
+def spread(ctx, g: Tensor) -> Tensor:
+    """Each of P values gets g / P."""
+    sides = ctx.shape[2:]
+    return (g / math.prod(sides)).view(*g.shape, *(1,) * len(sides)).expand(ctx.shape)
+
+
+def remember_shape(ctx, inputs, output) -> None:
+    ctx.shape = inputs[0].shape
+
+
+mean_op.register_autograd(spread, setup_context=remember_shape)
 
 
 class GlobalAvgPool2d(nn.Module):
@@ -40,6 +55,18 @@ class GlobalAvgPool2d(nn.Module):
         self.input_quantizer = build(input, INPUTS, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        mean = (lambda v: v.mean((2, 3))) if self.training else torch.ops.lowbit.mean
-        values = [scaled(mean(codes), s) for codes, s in terms(self.input_quantizer, x)]
+        values = [
+            scaled(self.mean(codes), without_sides(scale))
+            for codes, scale in terms(self.input_quantizer, x)
+        ]
         return sum(values[1:], values[0])
+
+    def mean(self, codes: Tensor) -> Tensor:
+        if self.training:
+            return codes.mean((2, 3))
+        return torch.ops.lowbit.mean(at_least_float32(codes))
+
+
+def without_sides(scale: Tensor | None) -> Tensor | None:
+    """A scale (N, 1, 1, 1), one a sample, in the shape of the means."""
+    return scale if scale is None or scale.ndim == 0 else scale.flatten(1)

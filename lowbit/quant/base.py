@@ -46,9 +46,15 @@ class Quantizer(nn.Module):
         self.gradient = gradient
         self.enabled = True
         self.register_buffer("enabled_now", torch.tensor(True))
+        self.register_load_state_dict_post_hook(after_loading)
+
+    @property
+    def specs(self) -> tuple[QuantSpec, ...]:
+        """The alphabet of each term."""
+        return (self.spec,)
 
     def encode(self, x: Tensor) -> tuple[Term, ...]:
-        """Terms whose values add up to the quantized x; codes lie in `spec`."""
+        """Terms whose values add up to the quantized x; codes lie in `specs`."""
         return (Term(snap(x, self.spec, self.gradient), self.scale(x)),)
 
     def terms(self, x: Tensor) -> tuple[Term, ...]:
@@ -70,12 +76,14 @@ class Quantizer(nn.Module):
         """Called after a state dict is loaded: plain attributes follow their buffers."""
         self.enabled = bool(self.enabled_now)
 
-    def _load_from_state_dict(self, state, prefix, local, strict, missing, unexpected, errors):
-        absent: list[str] = []
-        super()._load_from_state_dict(state, prefix, local, strict, absent, unexpected, errors)
-        present = any(key.startswith(prefix) for key in state)
-        missing.extend(absent if present else [])
-        self.restored()
+    def _load_from_state_dict(self, state, prefix, *rest):
+        if not any(key.startswith(prefix) for key in state):  # a float checkpoint: ours stays
+            state.update(self.state_dict(prefix=prefix))
+        super()._load_from_state_dict(state, prefix, *rest)
 
     def extra_repr(self) -> str:
-        return str(self.spec)
+        return " + ".join(map(str, self.specs))
+
+
+def after_loading(quantizer: Quantizer, _: object) -> None:
+    quantizer.restored()

@@ -20,18 +20,27 @@ class NonFiniteInput(ValueError):
 
 
 def nearest(x: Tensor, spec: QuantSpec) -> Tensor:
-    """The code nearest to x, as float32. Ties: sign(0) = +1; otherwise the even index."""
+    """The code nearest to x, in x's type. Ties: sign(0) = +1; otherwise the even index."""
     if spec == BINARY:
-        return torch.where(x >= 0, 1.0, -1.0)
+        return sign(x)
     if spec.step == 1:
         return x.round().clamp_(spec.lo, spec.hi)
     index = ((x - spec.lo) / spec.step).round_().clamp_(0, spec.levels - 1)
     return index * spec.step + spec.lo
 
 
+def sign(x: Tensor) -> Tensor:
+    """+1 where x >= 0, and -1 elsewhere.
+
+    One new tensor, and two more passes over it while it is warm: several times faster than
+    torch.where or a comparison, which torch does not vectorize for scalars.
+    """
+    return x.sign().add_(0.5).sign_()
+
+
 @torch.library.custom_op("lowbit::snap", mutates_args=())
 def snap_op(x: Tensor, lo: int, hi: int, step: int) -> Tensor:
-    return nearest(x, QuantSpec(lo, hi, step)).clone()
+    return nearest(x, QuantSpec(lo, hi, step))
 
 
 @snap_op.register_fake
@@ -49,7 +58,7 @@ class Snap(torch.autograd.Function):
         return codes.view_as(codes)
 
     @staticmethod
-    def backward(ctx, g: Tensor):  # type: ignore[override]
+    def backward(ctx, g: Tensor):
         (u,) = ctx.saved_tensors
         return ctx.gradient(g, u), None, None
 
@@ -65,9 +74,8 @@ def snap(u: Tensor, spec: QuantSpec, gradient: Backward, codes: Tensor | None = 
         return torch.ops.lowbit.snap(u if codes is None else codes, spec.lo, spec.hi, spec.step)
     if not torch.compiler.is_compiling():
         require_finite(u)
-    if codes is None:
-        with torch.no_grad():
-            codes = nearest(u, spec)
+    with torch.no_grad():
+        codes = nearest(u, spec) if codes is None else codes.detach()
     return Snap.apply(u, codes, gradient)
 
 
