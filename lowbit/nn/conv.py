@@ -14,10 +14,10 @@ class Convolution(QuantizedProduct):
 
     pad_value: int
 
-    def quantize(self: Any, weight: Choice, input: Choice, pad_value: int) -> None:
+    def quantize(self: Any, weight: Choice, input: Choice, pad_value: int = 0) -> None:
         if self.padding_mode != "zeros":
             raise ValueError(f"padding_mode is 'zeros', not {self.padding_mode!r}")
-        super().quantize(weight, input, axis=1)
+        self.build_quantizers(weight, input, axis=1)
         self.pad_value = pad_value
         if pad_value:
             self.require_code(pad_value)

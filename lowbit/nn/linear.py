@@ -21,7 +21,10 @@ class Linear(QuantizedProduct, nn.Linear):
         input: Choice = None,
     ) -> None:
         nn.Linear.__init__(self, in_features, out_features, bias, device, dtype)
-        self.quantize(weight, input, axis=-1)
+        self.quantize(weight, input)
+
+    def quantize(self, weight: Choice, input: Choice) -> None:
+        self.build_quantizers(weight, input, axis=-1)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.is_float:

@@ -27,7 +27,7 @@ class QuantizedProduct:
     weight_quantizer: Quantizer | None
     input_quantizer: Quantizer | None
 
-    def quantize(self: Any, weight: Choice, input: Choice, axis: int) -> None:
+    def build_quantizers(self: Any, weight: Choice, input: Choice, axis: int) -> None:
         """Builds the quantizers; `axis` is where the input has its channels."""
         outputs, inputs = self.weight.shape[0], self.weight.shape[1] * getattr(self, "groups", 1)
         self.weight_quantizer = build(weight, WEIGHTS, outputs, 0)
