@@ -1,0 +1,99 @@
+"""Tiles of bit counts: output pixels by output channels, for products over packed planes."""
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from lowbit.kernels.simd import I32, I64, U64x8, load, offset, popcounts, splat, store
+
+LANES = 8
+HALF = ir.VectorType(I32, LANES)
+
+
+def step(combine: str, vectors: int):
+    """The intrinsic acc + popcount(combine(x, w)), for one word of each pixel of a tile.
+
+    `acc` is a tuple of `vectors` vectors of channels a pixel; the words of the pixels lie at
+    x, x + pixel, ..., those of the channels at w.
+    """
+
+    @intrinsic
+    def step_(typingctx, acc, x, pixel, w):
+        def codegen(context, builder, signature, args):
+            acc, x, pixel, w = args
+            rows = [
+                load(builder, offset(builder, w, 64 * v), U64x8.llvm, 8) for v in range(vectors)
+            ]
+            for i in range(signature.args[0].count):
+                if i % vectors == 0:
+                    word = splat(builder, load(builder, x, I64, 8), LANES)
+                    x = builder.add(x, pixel)
+                bits = getattr(builder, combine)(word, rows[i % vectors])
+                total = builder.add(builder.extract_value(acc, i), popcounts(builder, bits))
+                acc = builder.insert_value(acc, total, i)
+            return acc
+
+        return acc(acc, types.int64, types.int64, types.int64), codegen
+
+    return step_
+
+
+@intrinsic
+def accumulate(typingctx, total, acc, shift):
+    """total + (acc << shift)"""
+
+    def codegen(context, builder, signature, args):
+        total, acc, shift = args
+        shift = splat(builder, shift, LANES)
+        for i in range(signature.args[0].count):
+            more = builder.shl(builder.extract_value(acc, i), shift)
+            more = builder.add(builder.extract_value(total, i), more)
+            total = builder.insert_value(total, more, i)
+        return total
+
+    return total(total, acc, types.int64), codegen
+
+
+def writer(vectors: int, operands: int, value):
+    """The intrinsic that stores a tile: value(builder, counts, pixel, vector, *operands) gives
+    the int32 of each vector of counts."""
+
+    def codegen(context, builder, signature, args):
+        acc, given, out, stride = args
+        given = cgutils.unpack_tuple(builder, given)
+        for i in range(signature.args[0].count):
+            pixel, v = divmod(i, vectors)
+            counts = builder.trunc(builder.extract_value(acc, i), HALF)
+            store(
+                builder,
+                value(builder, counts, pixel, v, *given),
+                offset(builder, out, 32 * v),
+                4,
+            )
+            if v == vectors - 1:
+                out = builder.add(out, builder.mul(stride, I64(4)))
+        return context.get_dummy_value()
+
+    @intrinsic
+    def write(typingctx, acc, given, out, stride):
+        tuple_ = types.UniTuple(types.int64, operands)
+        return types.void(acc, tuple_, types.int64, types.int64), codegen
+
+    return write
+
+
+def scalar(builder, value):
+    return splat(builder, builder.trunc(value, I32), LANES)
+
+
+def agreement(builder, counts, pixel, v, total):
+    """total - 2 counts"""
+    return builder.sub(scalar(builder, total), builder.shl(counts, HALF([1] * LANES)))
+
+
+def weighted(builder, counts, pixel, v, scale, bias, sums):
+    """scale counts + bias[channel] + sums[pixel], the last two addresses of int32"""
+    row = load(builder, offset(builder, bias, 32 * v), HALF, 4)
+    base = splat(builder, load(builder, offset(builder, sums, 4 * pixel), I32, 4), LANES)
+    return builder.add(builder.mul(counts, scalar(builder, scale)), builder.add(row, base))

@@ -1,0 +1,58 @@
+"""Convolution of integer codes that are not worth cutting into planes."""
+
+import numpy as np
+
+from lowbit.kernels import dense, depthwise, products
+from lowbit.kernels.int_conv import reference
+from lowbit.kernels.layout import Layout
+from lowbit.kernels.table import Kernel
+from lowbit.spec import QuantSpec
+
+
+def pack_pairs(w: np.ndarray, spec: QuantSpec, groups: int) -> np.ndarray:
+    """(O, kh, kw, C / groups) to [group][block of 32][tap][pair of channels][lane][2] int16."""
+    return products.blocks(w.astype(np.int16), groups, 32, unit=2)
+
+
+def pack_words(w: np.ndarray, spec: QuantSpec, groups: int) -> np.ndarray:
+    return products.blocks(w.astype(np.int32), groups, 32)
+
+
+def pack_depthwise(w: np.ndarray, spec: QuantSpec, groups: int) -> np.ndarray:
+    return depthwise.pack(w, np.int32)
+
+
+def bytes_by_int16(problem) -> str:
+    if problem.layout not in (Layout.BYTE, Layout.UBYTE):
+        return "needs codes of one byte"
+    return "" if problem.w_spec.magnitude < 2**15 else "needs int16 weights"
+
+
+def words(problem) -> str:
+    return "" if problem.layout is Layout.INT else "needs int32 codes"
+
+
+KERNELS = (
+    Kernel(
+        "int_conv_depthwise",
+        depthwise.depthwise_ints,
+        tile=(1, 16),
+        pack=pack_depthwise,
+        fits=depthwise.fits,
+    ),
+    Kernel(
+        "int_conv_pairs_4x32",
+        dense.kernel(dense.BytePairs, 4, 2),
+        tile=(4, 32),
+        pack=pack_pairs,
+        fits=bytes_by_int16,
+    ),
+    Kernel(
+        "int_conv_words_4x32",
+        dense.kernel(dense.Words, 4, 2),
+        tile=(4, 32),
+        pack=pack_words,
+        fits=words,
+    ),
+    Kernel("int_conv_reference", reference.run, pack=reference.pack, reference=True),
+)

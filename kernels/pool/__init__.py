@@ -1,0 +1,35 @@
+"""Pooling. One table for each reduction; rows differ in the layout that they read."""
+
+from lowbit.kernels.layout import Layout
+from lowbit.kernels.pool import generic, reference
+from lowbit.kernels.table import Kernel
+
+
+def floats(problem) -> str:
+    return "" if problem.layout is Layout.FLOAT else "needs floats"
+
+
+def codes(problem) -> str:
+    whole = (Layout.INT, Layout.BYTE, Layout.UBYTE)
+    return "" if problem.layout in whole else "needs a code a channel"
+
+
+MAX_POOL = (
+    Kernel("max_pool_ints", generic.max_pool_ints, tile=(1, 16), fits=codes),
+    Kernel("max_pool_floats", generic.max_pool_floats, tile=(1, 16), fits=floats),
+    Kernel("max_pool_reference", reference.max_pool, reference=True),
+)
+MAX_BITS = (
+    Kernel("max_bits_words", generic.max_pool_bits, tile=(1, 64)),
+    Kernel("max_bits_reference", reference.max_bits, reference=True),
+)
+AVG_POOL = (
+    Kernel("avg_pool_ints", generic.avg_pool_ints, tile=(1, 16), fits=codes),
+    Kernel("avg_pool_floats", generic.avg_pool_floats, tile=(1, 16), fits=floats),
+    Kernel("avg_pool_reference", reference.avg_pool, reference=True),
+)
+MEAN = (
+    Kernel("mean_halved", generic.mean_halved, tile=(1, 16), fits=floats),
+    Kernel("mean_reference", reference.halved, reference=True),
+)
+KERNELS = (*MAX_POOL, *MAX_BITS, *AVG_POOL, *MEAN)

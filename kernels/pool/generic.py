@@ -1,0 +1,121 @@
+"""Pooling on any CPU, sixteen channels or a word of signs at a time."""
+
+import numpy as np
+
+from lowbit.kernels import window
+from lowbit.kernels.codes import load_codes
+from lowbit.kernels.entry import inner
+from lowbit.kernels.layout import Layout
+from lowbit.kernels.program import run_program, vectors
+from lowbit.kernels.program.vectors import LANES, load_f32, store_f32, store_i32
+from lowbit.kernels.simd import as_u64, copy_bytes
+
+FLOAT = int(Layout.FLOAT)
+LOWEST = -(2**31)
+
+
+@inner
+def max_ints(p, t, c0, width, out):
+    for c in range(0, width, LANES):
+        best = vectors.fill(LOWEST)
+        for ky in range(t.ky0, t.ky1):
+            for kx in range(t.kx0, t.kx1):
+                pixel = t.x + (ky * p.dilation_h * p.w + kx * p.dilation_w) * p.x_pixel
+                best = vectors.larger(load_codes(p.x_kind, pixel, c0 + c), best)
+        store_i32(out + 4 * c, best, LANES)
+
+
+@inner
+def max_floats(p, t, c0, width, out):
+    for c in range(0, width, LANES):
+        best = vectors.fill_float(np.float32(-np.inf))
+        for ky in range(t.ky0, t.ky1):
+            for kx in range(t.kx0, t.kx1):
+                pixel = t.x + (ky * p.dilation_h * p.w + kx * p.dilation_w) * p.x_pixel
+                best = vectors.greater(load_f32(pixel + 4 * (c0 + c)), best)
+        store_f32(out + 4 * c, best, LANES)
+
+
+@inner
+def taps(p, t):
+    """The count of equation (1)."""
+    if p.include_pad == 0:
+        return (t.ky1 - t.ky0) * (t.kx1 - t.kx0)
+    rows = min(p.kh, p.h + p.pad_top - t.top)
+    return rows * min(p.kw, p.w + p.pad_left - t.left)
+
+
+@inner
+def mean_ints(p, t, c0, width, out):
+    count = vectors.fill_float(np.float32(taps(p, t)))
+    for c in range(0, width, LANES):
+        total = vectors.fill(0)
+        for ky in range(t.ky0, t.ky1):
+            for kx in range(t.kx0, t.kx1):
+                pixel = t.x + (ky * p.w + kx) * p.x_pixel
+                total = vectors.plus(total, load_codes(p.x_kind, pixel, c0 + c))
+        store_f32(out + 4 * c, vectors.div(vectors.to_float(total), count), LANES)
+
+
+@inner
+def mean_floats(p, t, c0, width, out):
+    count = vectors.fill_float(np.float32(taps(p, t)))
+    for c in range(0, width, LANES):
+        total = vectors.fill_float(np.float32(0))
+        for ky in range(t.ky0, t.ky1):
+            for kx in range(t.kx0, t.kx1):
+                pixel = t.x + (ky * p.w + kx) * p.x_pixel
+                total = vectors.add(total, load_f32(pixel + 4 * (c0 + c)))
+        store_f32(out + 4 * c, vectors.div(total, count), LANES)
+
+
+max_pool_ints, max_pool_floats = window.pixelwise(max_ints), window.pixelwise(max_floats)
+avg_pool_ints, avg_pool_floats = window.pixelwise(mean_ints), window.pixelwise(mean_floats)
+
+
+def max_pool_bits(address, lo, hi):
+    p = window.window(address)
+    tiles, words = window.tile_memory(), p.x_pixel // 8
+    for first in range(lo, hi, window.RUN):
+        count = min(window.RUN, hi - first)
+        made = window.make_tiles(p, first, count, 1, tiles)
+        for i in range(made):
+            t = window.tile(tiles + i * window.TILE_SIZE)
+            out = as_u64(p.work + (first + i) * p.x_pixel)
+            for k in range(words):
+                out[k] = np.uint64(0)
+            for ky in range(t.ky0, t.ky1):
+                for kx in range(t.kx0, t.kx1):
+                    x = as_u64(t.x + (ky * p.dilation_h * p.w + kx * p.dilation_w) * p.x_pixel)
+                    for k in range(words):
+                        out[k] |= x[k]
+
+
+@inner
+def add_rows(target, x, y, width):
+    for c in range(0, width, LANES):
+        total = vectors.add(load_f32(x + 4 * c), load_f32(y + 4 * c))
+        store_f32(target + 4 * c, total, width - c)
+
+
+def mean_halved(address, lo, hi):
+    """Equation (2). The first halving goes from the image to the work memory."""
+    p = window.window(address)
+    scratch, row, outs = window.scratch_memory(), 4 * p.groups, p.groups
+    count = vectors.fill_float(np.float32(p.h * p.w))
+    for image in range(lo, hi):
+        work = p.work + image * p.work_image
+        source, rows = p.x + image * (p.h * p.w * row), p.h * p.w
+        while rows > 1:
+            half = (rows + 1) // 2
+            for r in range(rows - half):
+                add_rows(work + r * row, source + r * row, source + (r + half) * row, outs)
+            if half > rows - half and source != work:
+                copy_bytes(work + (half - 1) * row, source + (half - 1) * row, row)
+            source, rows = work, half
+        for c0 in range(0, outs, p.chunk):
+            width = min(p.chunk, outs - c0)
+            for c in range(0, width, LANES):
+                total = load_f32(source + 4 * (c0 + c))
+                store_f32(scratch + 4 * c, vectors.div(total, count), LANES)
+            run_program(p.run_program, (p.program, scratch, image, 1, c0, width, p.chunk))

@@ -1,0 +1,68 @@
+"""Small programs over a few rows of channels, run on what a kernel has just computed.
+
+A kernel leaves int32 or float32 values of a run of pixels in a scratch that stays in the first
+cache, [pixel][channel] with `stride` values a pixel, and calls a program on it. A program is an
+array of INSTRUCTIONs up to END, each one pass over the scratch. Every tensor layout is loaded and
+stored here and nowhere else.
+"""
+
+from enum import IntEnum
+
+from numba import types
+
+from lowbit.kernels.record import record
+from lowbit.kernels.simd import caller
+
+
+class Op(IntEnum):
+    END = 0
+    LOAD_WORD = 1  # int32 or float32
+    LOAD_BYTE = 2
+    LOAD_UBYTE = 3
+    LOAD_PLANES = 4
+    TO_FLOAT = 5
+    ADD = 6
+    SUB = 7
+    SUB_FROM = 8
+    MUL = 9
+    DIV = 10
+    RELU = 11
+    CLAMP = 12
+    PRELU = 13
+    THRESHOLD_INT = 14
+    THRESHOLD_FLOAT = 15
+    SEARCH_INT = 16
+    SEARCH_FLOAT = 17
+    LOOKUP = 18
+    STORE_WORD = 19
+    STORE_AS_FLOAT = 20
+    STORE_BYTE = 21
+    STORE_PLANES = 22
+
+
+INSTRUCTION = record(
+    "op",
+    "at",  # the operand: a tensor, or a constant's vector over channels
+    "row",  # a tensor's bytes a pixel, a constant's 0
+    "div",  # the operand's pixel is (pixel // div) % mod; mod 0 is none
+    "mod",
+    "second",  # a second vector over channels
+    "third",  # a third
+    "lo",
+    "step",
+    "levels",  # thresholds a channel, or a table's entries
+    "by_channel",  # 0 when all channels share one row of thresholds or of a table
+    "channels",  # of the tensor
+    "planes",
+)
+
+# program, scratch, first pixel, pixels, first channel, channels, stride
+SIGNATURE = types.void(*[types.int64] * 7)
+run_program = caller(7)
+
+# The scratch of a kernel. A run is at most RUN pixels; CHUNK channels at most lie side by side
+# unless groups force more, and never more than SCRATCH values in all.
+SCRATCH = 4096
+RUN = 64
+CHUNK = 512
+EAGER = 15  # up to so many thresholds a channel, comparing with all of them beats searching

@@ -1,0 +1,113 @@
+"""Sixteen channels at a time: the operations of a program, one LLVM instruction or two each."""
+
+from llvmlite import ir
+from numba import types
+
+from lowbit.kernels.simd import (
+    I1,
+    I8,
+    I16,
+    I32,
+    F32x16,
+    I32x16,
+    load,
+    over,
+    splat,
+    vector_load,
+    vector_store,
+)
+
+LANES = 16
+MASK = ir.VectorType(I1, LANES)
+
+load_i32 = vector_load(I32x16)
+load_f32 = vector_load(F32x16)
+load_i8 = vector_load(I32x16, I8, "sext")
+load_u8 = vector_load(I32x16, I8, "zext")
+store_i32 = vector_store(I32x16)
+store_f32 = vector_store(F32x16)
+store_i8 = vector_store(I32x16, I8)
+
+floats = over(F32x16, F32x16, F32x16)
+add = floats(lambda builder, x, y: builder.fadd(x, y))
+sub = floats(lambda builder, x, y: builder.fsub(x, y))
+mul = floats(lambda builder, x, y: builder.fmul(x, y))
+div = floats(lambda builder, x, y: builder.fdiv(x, y))
+
+
+@floats
+def greater(builder, x, y):
+    """x unless x < y: a NaN stays."""
+    return builder.select(builder.fcmp_ordered("<", x, y), y, x)
+
+
+@floats
+def smaller(builder, x, y):
+    return builder.select(builder.fcmp_ordered(">", x, y), y, x)
+
+
+@floats
+def prelu(builder, x, slope):
+    positive = builder.fcmp_ordered(">", x, x.type(None))
+    return builder.select(positive, x, builder.fmul(slope, x))
+
+
+@over(F32x16, F32x16)
+def relu(builder, x):
+    """x unless x <= 0: a NaN stays, and -0 becomes +0."""
+    return builder.select(builder.fcmp_ordered("<=", x, x.type(None)), x.type(None), x)
+
+
+@over(F32x16, I32x16)
+def to_float(builder, n):
+    return builder.sitofp(n, F32x16.llvm)
+
+
+@over(I32x16, types.int64)
+def fill(builder, value):
+    return splat(builder, builder.trunc(value, I32), LANES)
+
+
+@over(I32x16, I32x16, I32x16, I32x16)
+def multiply_add(builder, x, y, z):
+    return builder.add(builder.mul(x, y), z)
+
+
+@over(I32x16, I32x16, I32x16, I32x16)
+def count_i32(builder, count, x, t):
+    return builder.add(count, builder.zext(builder.icmp_signed(">=", x, t), count.type))
+
+
+@over(I32x16, I32x16, F32x16, F32x16)
+def count_f32(builder, count, x, t):
+    return builder.add(count, builder.zext(builder.fcmp_ordered(">=", x, t), count.type))
+
+
+@over(I32x16, I32x16, types.int64, types.int64)
+def add_bits(builder, x, address, step):
+    """x + step where the bit of the uint16 at an address is set."""
+    bits = builder.bitcast(load(builder, address, I16), MASK)
+    step = splat(builder, builder.trunc(step, I32), LANES)
+    return builder.add(x, builder.select(bits, step, step.type(None)))
+
+
+@over(types.uint16, I32x16, types.int64, types.int64)
+def bits_of(builder, x, low, shift):
+    """Bit `shift` of every x - low."""
+    low, shift = (splat(builder, builder.trunc(v, I32), LANES) for v in (low, shift))
+    return builder.bitcast(builder.trunc(builder.lshr(builder.sub(x, low), shift), MASK), I16)
+
+
+@over(I32x16, I32x16, I32x16)
+def larger(builder, x, y):
+    return builder.select(builder.icmp_signed(">", x, y), x, y)
+
+
+@over(I32x16, I32x16, I32x16)
+def plus(builder, x, y):
+    return builder.add(x, y)
+
+
+@over(F32x16, types.float32)
+def fill_float(builder, value):
+    return splat(builder, value, LANES)

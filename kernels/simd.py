@@ -1,0 +1,252 @@
+"""Vectors of the CPU in Numba code, through LLVM.
+
+LLVM lowers one text to AVX-512, AVX2, SSE2 or NEON; a vector wider than the machine's is split.
+Functions that take a `builder` write LLVM instructions and are for the makers of intrinsics; the
+intrinsics are for kernels. Memory is named by integer addresses throughout.
+"""
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.datamodel import models
+from numba.extending import intrinsic, register_model
+
+I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
+F32 = ir.FloatType()
+
+
+class Vector(types.Type):
+    """The Numba type of <lanes x element>."""
+
+    def __init__(self, element: ir.Type, lanes: int) -> None:
+        self.llvm = ir.VectorType(element, lanes)
+        super().__init__(f"Vector({self.llvm})")
+
+
+@register_model(Vector)
+class VectorModel(models.PrimitiveModel):
+    def __init__(self, dmm, fe_type) -> None:
+        super().__init__(dmm, fe_type, fe_type.llvm)
+
+
+U64x8, I32x16, F32x16 = Vector(I64, 8), Vector(I32, 16), Vector(F32, 16)
+
+
+# Instructions
+
+
+def load(builder, address, type_, align=1):
+    return builder.load(builder.inttoptr(address, type_.as_pointer()), align=align)
+
+
+def store(builder, value, address, align=1) -> None:
+    builder.store(value, builder.inttoptr(address, value.type.as_pointer()), align=align)
+
+
+def offset(builder, address, bytes_: int):
+    return builder.add(address, I64(bytes_)) if bytes_ else address
+
+
+def splat(builder, scalar, lanes: int):
+    one = ir.VectorType(scalar.type, 1)(ir.Undefined)
+    zeros = ir.VectorType(I32, lanes)(None)
+    return builder.shuffle_vector(builder.insert_element(one, scalar, I32(0)), one, zeros)
+
+
+def call(builder, name: str, result, *args):
+    function = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(result, [a.type for a in args]), name
+    )
+    return builder.call(function, args)
+
+
+def popcounts(builder, vector):
+    kind = vector.type
+    return call(builder, f"llvm.ctpop.v{kind.count}i{kind.element.width}", kind, vector)
+
+
+# Intrinsics
+
+
+def lower(emit):
+    """A Numba code generator out of emit(builder, *values)."""
+    return lambda context, builder, signature, args: emit(builder, *args)
+
+
+def pointers(element: types.Type) -> Any:
+    """The intrinsic from an address to a pointer, which indexes without bounds or wrap-around."""
+
+    @intrinsic
+    def pointer(typingctx, address):
+        kind = types.CPointer(element)
+
+        def codegen(context, builder, signature, args):
+            return builder.inttoptr(args[0], context.get_value_type(kind))
+
+        return kind(types.int64), codegen
+
+    return pointer
+
+
+as_f32, as_i32, as_i16, as_i8, as_u8, as_u16, as_u64, as_i64 = map(
+    pointers,
+    (
+        types.float32,
+        types.int32,
+        types.int16,
+        types.int8,
+        types.uint8,
+        types.uint16,
+        types.uint64,
+        types.int64,
+    ),
+)
+
+
+def zeros(vector: Vector, count: int) -> Any:
+    """The intrinsic of no operands that makes a tuple of `count` zero vectors."""
+
+    @intrinsic
+    def make(typingctx):
+        kind = types.UniTuple(vector, count)
+
+        def codegen(context, builder, signature, args):
+            return context.get_value_type(kind)(None)
+
+        return kind(), codegen
+
+    return make
+
+
+def stack(size: int) -> Any:
+    """The intrinsic of no operands that gives the address of `size` bytes on the stack."""
+
+    @intrinsic
+    def allocate(typingctx):
+        def codegen(context, builder, signature, args):
+            with builder.goto_entry_block():
+                # Not cgutils.alloca_once, whose zero fill of an array costs LLVM a minute.
+                memory = builder.alloca(ir.ArrayType(I8, size))
+            memory.align = 64
+            return builder.ptrtoint(memory, I64)
+
+        return types.int64(), codegen
+
+    return allocate
+
+
+@intrinsic
+def popcount(typingctx, word):
+    """The number of set bits of a uint64."""
+    return types.int64(types.uint64), lower(lambda builder, word: builder.ctpop(word))
+
+
+@intrinsic
+def copy_bytes(typingctx, target, source, count):
+    """Copies bytes between places that do not overlap."""
+
+    def codegen(context, builder, signature, args):
+        target, source, count = args
+        byte = I8.as_pointer()
+        target, source = builder.inttoptr(target, byte), builder.inttoptr(source, byte)
+        cgutils.raw_memcpy(builder, target, source, count, 1)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), codegen
+
+
+def vector_load(vector: Vector, memory: ir.Type | None = None, widen: str = "") -> Any:
+    """The intrinsic that loads a vector; from narrower `memory` elements, `widen` is sext or zext."""
+    kind = ir.VectorType(memory, vector.llvm.count) if memory else vector.llvm
+
+    @intrinsic
+    def load_(typingctx, address):
+        def emit(builder, address):
+            value = load(builder, address, kind)
+            return getattr(builder, widen)(value, vector.llvm) if widen else value
+
+        return vector(types.int64), lower(emit)
+
+    return load_
+
+
+def vector_store(vector: Vector, memory: ir.Type | None = None) -> Any:
+    """The intrinsic that stores the first n lanes of a vector, truncated to `memory` elements."""
+    lanes = vector.llvm.count
+    kind = ir.VectorType(memory, lanes) if memory else vector.llvm
+
+    @intrinsic
+    def store_(typingctx, address, value, n):
+        def codegen(context, builder, signature, args):
+            address, value, n = args
+            value = builder.trunc(value, kind) if memory else value
+            whole = builder.icmp_signed(">=", n, I64(lanes))
+            with builder.if_else(whole) as (then, otherwise):
+                with then:
+                    store(builder, value, address)
+                with otherwise:
+                    masked_store(builder, value, address, n)
+            return context.get_dummy_value()
+
+        return types.void(types.int64, vector, types.int64), codegen
+
+    return store_
+
+
+def masked_store(builder, value, address, n) -> None:
+    lanes, bits = value.type.count, value.type.element
+    index = ir.VectorType(I32, lanes)(list(range(lanes)))
+    mask = builder.icmp_signed("<", index, splat(builder, builder.trunc(n, I32), lanes))
+    name = "f32" if bits == F32 else f"i{bits.width}"
+    pointer = builder.inttoptr(address, value.type.as_pointer())
+    call(
+        builder, f"llvm.masked.store.v{lanes}{name}.p0", ir.VoidType(), value, pointer, I32(1), mask
+    )
+
+
+def over(result: types.Type, *operands: types.Type) -> Any:
+    """Decorates emit(builder, *values): an intrinsic over values of these types."""
+
+    def decorate(emit):
+        if len(operands) == 1:
+
+            @intrinsic
+            def one(typingctx, a):
+                return result(*operands), lower(emit)
+
+            return one
+
+        if len(operands) == 2:
+
+            @intrinsic
+            def two(typingctx, a, b):
+                return result(*operands), lower(emit)
+
+            return two
+
+        @intrinsic
+        def three(typingctx, a, b, c):
+            return result(*operands), lower(emit)
+
+        return three
+
+    return decorate
+
+
+def caller(arity: int) -> Any:
+    """The intrinsic that calls the C function at an address with `arity` integers."""
+    signature = types.void(types.int64, types.UniTuple(types.int64, arity))
+
+    @intrinsic
+    def invoke(typingctx, address, arguments):
+        def codegen(context, builder, signature, args):
+            address, arguments = args
+            kind = ir.FunctionType(ir.VoidType(), [I64] * arity).as_pointer()
+            builder.call(builder.inttoptr(address, kind), cgutils.unpack_tuple(builder, arguments))
+            return context.get_dummy_value()
+
+        return signature, codegen
+
+    return invoke

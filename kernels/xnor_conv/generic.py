@@ -1,0 +1,43 @@
+"""XNOR convolution. Names read xnor_conv_<pixels>x<channels>: the tile held in registers."""
+
+from lowbit.kernels import counting, window
+from lowbit.kernels.entry import inner
+from lowbit.kernels.simd import U64x8, zeros
+
+
+def tile(pixels: int, vectors: int):
+    """Equation (1) for `pixels` neighbours by 8 `vectors` channels."""
+    none, step = zeros(U64x8, pixels * vectors), counting.step("xor", vectors)
+    write, row = counting.writer(vectors, 1, counting.agreement), 64 * vectors
+
+    @inner
+    def tile_(p, t, x, weights, bias, sums, out, stride):
+        acc = none()
+        pixel, taps = p.stride_w * p.x_pixel, t.kx1 - t.kx0
+        # Neighbouring taps lie side by side in both operands, unless the kernel is dilated.
+        joint = p.dilation_w == 1
+        words = p.words * taps if joint else p.words
+        for ky in range(t.ky0, t.ky1):
+            for kx in range(t.kx0, t.kx0 + 1 if joint else t.kx1):
+                a = x + (ky * p.dilation_h * p.w + kx * p.dilation_w) * p.x_pixel
+                w = weights + (ky * p.kw + kx) * p.words * row
+                for k in range(words):
+                    acc = step(acc, a + 8 * k, pixel, w + row * k)
+        write(acc, (p.depth * taps * (t.ky1 - t.ky0),), out, stride)
+
+    return tile_
+
+
+def kernel(pixels: int, vectors: int):
+    row = 64 * vectors
+
+    @inner
+    def block_bytes(p):
+        return p.kh * p.kw * p.words * row
+
+    wide, narrow = tile(pixels, vectors), tile(1, vectors)
+    return window.product(wide, narrow, pixels, 8 * vectors, block_bytes)
+
+
+xnor_conv_4x16 = kernel(4, 2)
+xnor_conv_2x8 = kernel(2, 1)
