@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
+from lowbit.quant.latent import centre_and_clip
 from lowbit.spec import BINARY
 
 
@@ -129,13 +130,17 @@ def require_gradient_at_one(model: nn.Module) -> None:
 
 
 @torch.no_grad()
-def clip_latent_weights(model: nn.Module, limit: float = 1.0) -> None:
+def clip_latent_weights(model: nn.Module, limit: float = 1.0, centre: bool = False) -> None:
     """Clips the latent weights of binary layers to [-limit, limit], where sign has a gradient.
 
-    Courbariaux et al., "BinaryConnect", 2015 [1511.00363], section 2.4.
+    Courbariaux et al., "BinaryConnect", 2015 [1511.00363], section 2.4. With `centre`, each
+    filter's mean is taken off first, as XNOR-Net does.
     """
     for _, layer in binary_layers(model):
-        layer.weight.clamp_(-limit, limit)
+        if centre:
+            centre_and_clip(layer.weight, limit)
+        else:
+            layer.weight.clamp_(-limit, limit)
 
 
 def _evaluate(closure: Callable[[], float] | None) -> float | None:

@@ -11,6 +11,7 @@ from torch import nn
 
 from lowbit import nn as lnn
 from lowbit.optim import Bop, SplitOptimizer, bop_and_adam, clip_latent_weights, split_parameters
+from lowbit.quant.gradient import Triangle
 
 
 def model():
@@ -155,7 +156,7 @@ def test_a_model_without_binary_weights_is_refused():
 
 def test_a_gradient_that_vanishes_at_one_is_refused():
     net = nn.Sequential(lnn.Linear(2, 2, weight="ste_sign"))
-    net[0].weight_quantizer.gradient.window = (-0.5, 0.5)
+    net[0].weight_quantizer.gradient = Triangle()
     with pytest.raises(ValueError, match="0: its weight quantizer passes no gradient"):
         bop_and_adam(net)
 
@@ -171,3 +172,11 @@ def test_clipping_touches_binary_weights_only():
     assert net[0].bias.eq(2).all()
     assert net[1].weight.eq(2).all()
     assert net[2].weight.eq(2).all()
+
+
+def test_centring_takes_each_filters_mean_off_first():
+    net = nn.Sequential(lnn.Linear(2, 1, weight="ste_sign"))
+    with torch.no_grad():
+        net[0].weight.copy_(torch.tensor([[4.0, 1.0]]))
+    clip_latent_weights(net, 1.0, centre=True)
+    assert net[0].weight.tolist() == [[1.0, -1.0]]

@@ -18,7 +18,6 @@ from lowbit.train.classifier import Classifier
 from lowbit.train.fashion_mnist import FashionMNISTData
 from lowbit.train.monitors import FlipRateMonitor, SaturationMonitor
 from lowbit.train.schedule import QuantizationSchedule
-from lowbit.train.small import SmallCNN
 
 __all__ = [
     "Batches",
@@ -31,6 +30,5 @@ __all__ = [
     "QuantizationSchedule",
     "SaturationMonitor",
     "Shard",
-    "SmallCNN",
     "recalibrate_batchnorm",
 ]

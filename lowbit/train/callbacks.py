@@ -14,13 +14,15 @@ HALF = ("16-true", "bf16-true")
 
 
 class ClipLatentWeights(L.Callback):
-    """Clips the latent weights of binary layers to [-limit, limit] after each step."""
+    """Clips the latent weights of binary layers to [-limit, limit] after each step, with `centre`
+    after taking each filter's mean off."""
 
-    def __init__(self, limit: float = 1.0) -> None:
+    def __init__(self, limit: float = 1.0, centre: bool = False) -> None:
         self.limit = limit
+        self.centre = centre
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
-        clip_latent_weights(pl_module, self.limit)
+        clip_latent_weights(pl_module, self.limit, self.centre)
 
 
 class PrecisionCheck(L.Callback):

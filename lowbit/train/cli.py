@@ -5,12 +5,18 @@ point. Those that come with lowbit are found by name.
 """
 
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import lightning as L
 
 CONFIGS = Path(__file__).parent / "configs"
+NOISE = (
+    # sys.argv stays as it is, since DDP starts its other processes with it.
+    "LightningCLI's args parameter is intended to run from within Python",
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # Lightning 2.6 under torch 2.13
+)
 
 
 def main(args: Sequence[str]) -> None:
@@ -22,6 +28,8 @@ def main(args: Sequence[str]) -> None:
         sys.exit(f'error: training needs {missing.name}: pip install "lowbit[train]"')
     from lightning.pytorch.cli import LightningCLI
 
+    for message in NOISE:
+        warnings.filterwarnings("ignore", message)
     LightningCLI(
         L.LightningModule,
         L.LightningDataModule,

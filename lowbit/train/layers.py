@@ -3,19 +3,18 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatch
-from typing import Any, Literal
+from typing import Any
 
 from torch import nn
 
 from lowbit.quant import Quantizer
 
-Role = Literal["weight_quantizer", "input_quantizer"]
-
 
 def quantizers(
-    model: nn.Module, role: Role, layers: str = "*"
+    model: nn.Module, role: str, layers: str = "*"
 ) -> Iterator[tuple[str, Any, Quantizer]]:
-    """(name, layer, quantizer) of each layer whose name matches and that has one in `role`."""
+    """(name, layer, quantizer) of each layer whose name matches and that has one in `role`,
+    which is "weight_quantizer" or "input_quantizer"."""
     for name, layer in model.named_modules():
         quantizer = getattr(layer, role, None)
         if isinstance(quantizer, Quantizer) and fnmatch(name, layers):

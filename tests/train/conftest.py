@@ -1,11 +1,19 @@
 """A tiny network, a quiet trainer, and the two warnings that these tests expect of Lightning."""
 
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
 import lightning as L
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+import lowbit
 from lowbit import nn as lnn
 from lowbit.train import Batches
 
@@ -13,6 +21,7 @@ EXPECTED = (
     r"ignore:`isinstance\(treespec, LeafSpec\)` is deprecated",  # Lightning 2.6 under torch 2.13
     "ignore:You defined a `validation_step` but have no `val_dataloader`",
 )
+torch.set_num_threads(1)  # the networks are tiny, and two threads wait for busy cores
 QUIET = {
     "accelerator": "cpu",
     "logger": False,
@@ -57,3 +66,25 @@ def pictures():
     images = np.random.default_rng(0).integers(0, 256, (64, 4, 4), np.uint8)
     labels = (images[:, :2].sum((1, 2), int) > images[:, 2:].sum((1, 2), int)).astype(np.uint8)
     return Batches(images, labels, 16, seed=0)
+
+
+@pytest.fixture
+def child():
+    """Runs a script beside this file in a process group of its own, which dies with it."""
+
+    def run(script, *args, timeout=120):
+        command = [sys.executable, str(Path(__file__).with_name(script)), *map(str, args)]
+        env = {**os.environ, "PYTHONPATH": str(Path(lowbit.__file__).parents[1])}
+        env["OMP_NUM_THREADS"] = "1"
+        pipe = subprocess.PIPE
+        with subprocess.Popen(
+            command, stdout=pipe, stderr=pipe, text=True, env=env, start_new_session=True
+        ) as process:
+            try:
+                out, err = process.communicate(timeout=timeout)
+            finally:
+                with suppress(ProcessLookupError):  # all of them have ended
+                    os.killpg(process.pid, signal.SIGKILL)
+        return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+    return run

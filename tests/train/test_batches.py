@@ -1,5 +1,7 @@
 """Batches: every sample where it belongs, the order a pure function of seed and epoch."""
 
+from itertools import chain
+
 import numpy as np
 import pytest
 import torch
@@ -45,10 +47,10 @@ def test_ranks_cut_up_the_batches_of_one_process(count, size, world, epoch):
         numbers(numbered(count, size, seed=1, shard=Shard(r, world), position=at))
         for r in range(world)
     ]
-    joined = [sum(parts, []) for parts in zip(*ranks, strict=True)]
+    joined = [list(chain.from_iterable(parts)) for parts in zip(*ranks, strict=True)]
     assert joined == whole
     assert {len(batch) for batch in whole} == {size * world}
-    flat = sum(whole, [])
+    flat = list(chain.from_iterable(whole))
     assert len(set(flat)) == len(flat) == count // (size * world) * size * world
 
 

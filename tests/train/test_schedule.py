@@ -4,19 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from lowbit.quant.gradient import ErrorDecay
 from lowbit.train import Classifier, QuantizationSchedule
 from lowbit.train.layers import quantizers
-
-
-class Ramp(nn.Module):
-    """A gradient that sharpens, as EDE does."""
-
-    def __init__(self):
-        super().__init__()
-        self.register_buffer("progress", torch.zeros(()))
-
-    def forward(self, g, u):
-        return g
 
 
 def enabled(model, role):
@@ -43,9 +33,16 @@ def test_bits_fall_at_their_times(tiny, time, bits):
     assert second.spec.bits == int(second.bits_now) == bits
 
 
+def test_weights_fall_apart_from_inputs(tiny):
+    model = tiny("dorefa:2", "dorefa:2")
+    QuantizationSchedule(weight_bits=[(0.0, 4), (0.5, 2)]).apply(model, 0.1)
+    assert [q.spec.bits for _, _, q in quantizers(model, "weight_quantizer")] == [4, 4]
+    assert model[3].input_quantizer.spec.bits == 2
+
+
 def test_gradients_are_told_the_fraction(tiny):
     model = tiny()
-    model[3].weight_quantizer.gradient = Ramp()
+    model[3].weight_quantizer.gradient = ErrorDecay()
     QuantizationSchedule().apply(model, 0.25)
     assert model[3].weight_quantizer.gradient.progress.item() == 0.25
 
