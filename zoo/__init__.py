@@ -1,0 +1,1 @@
+"""Published architectures, each faithful to its paper, scheme-parametrised where it is."""
