@@ -45,7 +45,8 @@ class StochasticSign(Quantizer):
         if not self.training:
             return (Term(x, None) if self.real_evaluation else self.term(u, None, x),)
         chance = ((u.detach() + 1) / 2).clamp_(0, 1)
-        return (self.term(u, 2 * chance.bernoulli(generator=self.generator) - 1, x),)
+        draw = torch.empty_like(chance).uniform_(generator=self.generator)
+        return (self.term(u, torch.where(draw < chance, 1.0, -1.0).to(x.dtype), x),)
 
     def term(self, u: Tensor, codes: Tensor | None, x: Tensor) -> Term:
         return Term(snap(u, self.spec, self.gradient, codes), self.scale(x))

@@ -10,7 +10,7 @@ from lowbit.quant.base import Quantizer, Term
 from lowbit.quant.gradient import Clipped, Gradient, Identity
 from lowbit.quant.registry import input, require_bits, weight
 from lowbit.quant.scale import FLOOR, Constant, MeanAbs, ScaleRule
-from lowbit.quant.snap import sign, snap
+from lowbit.quant.snap import require_finite, sign, snap
 from lowbit.spec import QuantSpec, odd, unsigned
 
 
@@ -62,6 +62,7 @@ class DoReFaWeight(Annealed):
         return w / mean, sign(w.detach())
 
     def multibit(self, w: Tensor) -> tuple[Tensor, Tensor]:
+        require_finite(w)  # tanh would hide an infinity
         n, t = self.spec.hi, w.tanh()
         unit = n * (t / (2 * t.abs().amax().clamp_min(FLOOR)) + 0.5)
         return 2 * unit - n, 2 * unit.detach().round() - n

@@ -7,7 +7,7 @@ from lowbit.quant.base import Quantizer, Term
 from lowbit.quant.gradient import Identity
 from lowbit.quant.registry import input, require_bits
 from lowbit.quant.scale import FLOOR, Unit
-from lowbit.quant.snap import snap
+from lowbit.quant.snap import require_finite, snap
 from lowbit.spec import unsigned
 
 
@@ -27,6 +27,7 @@ class PACT(Quantizer):
         self.bound = nn.Parameter(torch.tensor(bound))
 
     def encode(self, x: Tensor) -> tuple[Term, ...]:
+        require_finite(x)  # the clip would hide an infinity
         bound = self.bound.clamp_min(FLOOR)
         clipped = torch.where(x >= bound, bound, x.clamp_min(0))
         scale = (bound / self.spec.hi).detach()

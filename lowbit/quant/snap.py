@@ -68,18 +68,20 @@ def snap(u: Tensor, spec: QuantSpec, gradient: Backward, codes: Tensor | None = 
 
     `u` is in code units and float32 or wider. `codes` replaces the nearest codes where a paper's
     rule is another one; they are in `spec` already.
-    Raises NonFiniteInput (not while exporting or compiling, where values are unknown).
+    Raises NonFiniteInput.
     """
     if torch.compiler.is_exporting():
         return torch.ops.lowbit.snap(u if codes is None else codes, spec.lo, spec.hi, spec.step)
-    if not torch.compiler.is_compiling():
-        require_finite(u)
+    require_finite(u)
     with torch.no_grad():
         codes = nearest(u, spec) if codes is None else codes.detach()
     return Snap.apply(u, codes, gradient)
 
 
 def require_finite(x: Tensor) -> None:
+    """Raises NonFiniteInput; while exporting or compiling, values are unknown, and may pass."""
+    if torch.compiler.is_compiling():
+        return
     # A sum is one pass without a temporary; only a sum that overflows needs the second look.
     x = x.detach()
     if not torch.isfinite(x.sum()) and not torch.isfinite(x).all():

@@ -7,6 +7,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from lowbit.quant.snap import require_finite
+
 Start = Callable[[Tensor], Tensor]
 
 
@@ -48,6 +50,7 @@ class Learned(nn.Module):
         if not self.started:
             if not self.training:
                 return self.provisional(x)
+            require_finite(x)
             self.set(everywhere(self.start(x.detach())))
         if torch.compiler.is_exporting():
             return self.value
