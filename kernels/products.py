@@ -52,7 +52,7 @@ def pixels(p, dtype, hi: int, channels: int) -> np.ndarray:
 
 
 def windows(p, x: np.ndarray, hi: int):
-    """For each tap: its number, the inputs under it (pixels, C), and which pixels have it inside."""
+    """For each tap: its position, the inputs under it (pixels, C), and whose tap is inside."""
     h, w, out_h, out_w = sides(p, hi)
     image, oy, ox = (a.ravel() for a in np.indices((len(x), out_h, out_w)))
     for ky in range(p.kh):

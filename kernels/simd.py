@@ -158,7 +158,7 @@ def copy_bytes(typingctx, target, source, count):
 
 
 def vector_load(vector: Vector, memory: ir.Type | None = None, widen: str = "") -> Any:
-    """The intrinsic that loads a vector; from narrower `memory` elements, `widen` is sext or zext."""
+    """The intrinsic that loads a vector, with sext or zext from narrower `memory` elements."""
     kind = ir.VectorType(memory, vector.llvm.count) if memory else vector.llvm
 
     @intrinsic

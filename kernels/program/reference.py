@@ -102,7 +102,7 @@ def threshold(i, x, first):
     if i.op in (Op.SEARCH_INT, Op.SEARCH_FLOAT):
         t = view(i.at, dtype, channels, i.levels)
     else:
-        t = view(i.at, dtype, i.levels, x.shape[1]).T
+        t = view(i.at, dtype, i.levels, i.channels)[:, : x.shape[1]].T
     index = (x[:, :, None] >= t).sum(2, dtype=np.int32)
     base, slope = (view(at, np.int32, x.shape[1]) for at in (i.second, i.third))
     return base + slope * index
