@@ -5,9 +5,10 @@ checkpoint loads into the model that was built.
 """
 
 try:
-    import lightning as _  # noqa: F401
+    import jsonargparse  # noqa: F401
+    import lightning  # noqa: F401
 except ModuleNotFoundError as missing:
-    raise ImportError(
+    raise ModuleNotFoundError(
         f'training needs {missing.name}: pip install "lowbit[train]"', name=missing.name
     ) from None
 

@@ -77,7 +77,7 @@ class Batches:
         epoch, first = self.position()
         order, chance = self.order(epoch), self.chance(epoch)
         parts = self.length * self.shard.world
-        for batch in range(first, self.length):
+        for batch in range(first % self.length, self.length):  # a finished epoch begins anew
             part = batch * self.shard.world + self.shard.rank
             lo, hi = (p * self.total // parts for p in (part, part + 1))
             yield self._take(order[lo:hi], chance)

@@ -4,12 +4,12 @@ A configuration names classes by `class_path`, so modules of the user's own need
 point. Those that come with lowbit are found by name.
 """
 
-import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import lightning as L
+from lightning.pytorch.cli import LightningCLI
 
 CONFIGS = Path(__file__).parent / "configs"
 NOISE = (
@@ -21,13 +21,6 @@ NOISE = (
 
 def main(args: Sequence[str]) -> None:
     """Runs a subcommand: fit, validate, test or predict."""
-    # LightningCLI imports jsonargparse lazily and warns at length; say it in one line instead.
-    try:
-        import jsonargparse  # noqa: F401
-    except ModuleNotFoundError as missing:
-        sys.exit(f'error: training needs {missing.name}: pip install "lowbit[train]"')
-    from lightning.pytorch.cli import LightningCLI
-
     for message in NOISE:
         warnings.filterwarnings("ignore", message)
     LightningCLI(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from math import isinf
 
 import lightning as L
+from lightning.pytorch.callbacks import WeightAveraging
 from torch import nn
 
 from lowbit.quant import Quantizer, set_progress
@@ -61,6 +62,10 @@ class QuantizationSchedule(L.Callback):
         }
         self.layers = layers
 
+    def setup(self, trainer, pl_module, stage: str) -> None:
+        if any(plan.bits for plan in self.plans.values()):
+            refuse_averaged_bits(trainer)
+
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx) -> None:
         self.apply(pl_module, done(trainer))
 
@@ -72,6 +77,16 @@ class QuantizationSchedule(L.Callback):
         for role, plan in self.plans.items():
             for _, _, quantizer in quantizers(model, role, self.layers):
                 plan.apply(quantizer, time)
+
+
+def refuse_averaged_bits(trainer) -> None:
+    """The mean of 8 and 2 bits is 5, and a checkpoint of averages would hold that."""
+    for callback in trainer.callbacks:
+        if isinstance(callback, WeightAveraging) and callback._use_buffers:
+            raise ValueError(
+                f"{type(callback).__name__} would average the bit-widths that the schedule "
+                "changes: give it use_buffers=False, and call recalibrate_batchnorm after the fit"
+            )
 
 
 def done(trainer: L.Trainer) -> float:

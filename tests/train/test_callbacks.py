@@ -4,11 +4,18 @@ import types
 
 import pytest
 import torch
+from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
 
 import lowbit
 from lowbit import pack
 from lowbit.ir import evaluate
-from lowbit.train import Classifier, ClipLatentWeights, ExportAtEnd, PrecisionCheck
+from lowbit.train import (
+    Classifier,
+    ClipLatentWeights,
+    ExportAtEnd,
+    PrecisionCheck,
+    QuantizationSchedule,
+)
 from lowbit.train.callbacks import export_atomically
 
 
@@ -91,3 +98,22 @@ def test_the_exported_network_is_the_trained_one_to_the_bit(tiny, pictures, trai
         want = module.eval()(x).numpy()
     (got,) = evaluate(pack.load(path), x.numpy())
     assert got.tobytes() == want.tobytes()
+
+
+def test_averaged_weights_are_exported_as_the_checkpoint_holds_them(
+    tiny, pictures, trainer, tmp_path
+):
+    module, path = Classifier(tiny("dorefa:2", "dorefa:2")), tmp_path / "net.safetensors"
+    callbacks = [
+        EMAWeightAveraging(use_buffers=False, decay=0.9),
+        QuantizationSchedule(0.2, 0.4, [(0.0, 4), (0.5, 2)]),
+        ModelCheckpoint(tmp_path, filename="last"),
+        ExportAtEnd(str(path)),
+    ]
+    trainer(max_epochs=3, enable_checkpointing=True, callbacks=callbacks).fit(module, pictures)
+    back = Classifier.load_from_checkpoint(
+        tmp_path / "last.ckpt", model=tiny("dorefa:2", "dorefa:2"), weights_only=True
+    )
+    again = tmp_path / "again.safetensors"
+    export_atomically(back.model, next(iter(pictures))[0], again)
+    assert again.read_bytes() == path.read_bytes()

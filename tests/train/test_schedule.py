@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from lightning.pytorch.callbacks import EMAWeightAveraging
 from torch import nn
 
 from lowbit.quant.gradient import ErrorDecay
@@ -99,3 +100,9 @@ def test_an_endless_fit_is_refused(tiny, pictures, trainer):
 def test_times_outside_of_training_are_refused():
     with pytest.raises(ValueError, match="fractions of training"):
         QuantizationSchedule(weights_from=3)
+
+
+def test_averaged_bits_are_refused(tiny, pictures, trainer):
+    callbacks = [QuantizationSchedule(input_bits=[(0.0, 4), (0.5, 2)]), EMAWeightAveraging()]
+    with pytest.raises(ValueError, match="use_buffers=False"):
+        trainer(max_epochs=1, callbacks=callbacks).fit(Classifier(tiny()), pictures)
