@@ -1,6 +1,7 @@
 """A chain of elementwise operations from an integer (or float) to a code, asked as a function."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -8,50 +9,79 @@ from torch import Tensor
 from torch.fx import Node
 
 from lowbit.exporter import elementwise
+from lowbit.exporter.elementwise import UP, Slope
 from lowbit.spec import QuantSpec
 
 
 @dataclass(frozen=True)
 class Chain:
-    """`nodes` in order, the last a snap to `spec`; constants vary along one feature axis at most.
+    """`nodes` in order, the last a snap to `spec`. What they read besides each other and the
+    constants is the root (movers between them were taken out).
 
-    `rank` counts feature axes, `axis` is the one of the channels (None: all alike), `channels`
-    its length.
+    `shape` is a probe's without the batch: all ones but for the channels, on axis `axis`.
     """
 
     nodes: tuple[Node, ...]
     constants: dict[Node, Tensor]
     spec: QuantSpec
-    rank: int
-    axis: int | None
-    channels: int
+    shape: tuple[int, ...] = (1,)
+    axis: int | None = None
+    through: dict[Node, Node] = field(default_factory=dict)  # a mover, and what it moves
+
+    @property
+    def channels(self) -> int:
+        return 1 if self.axis is None else self.shape[self.axis]
 
     def index(self, x: np.ndarray) -> np.ndarray:
         """Index of the code for each value: (points, channels) float32 to int64, asked of torch."""
-        shape = [1] * self.rank
-        if self.axis is not None:
-            shape[self.axis] = self.channels
-        y = torch.from_numpy(x.astype(np.float32)).reshape(len(x), *shape)
+        root = torch.from_numpy(x.astype(np.float32)).reshape(len(x), *self.shape)
         with torch.no_grad():
-            for node in self.nodes:
-                y = elementwise.apply(node, y, self.constants)
-        codes = y.numpy().reshape(x.shape).astype(np.int64)
-        return (codes - self.spec.lo) // self.spec.step
+            codes = self.run(root, elementwise.apply)
+        return (codes.numpy().reshape(x.shape).astype(np.int64) - self.spec.lo) // self.spec.step
 
     def directions(self) -> np.ndarray:
-        """+1 rising, -1 falling, NaN not known, for each channel."""
-        total = np.ones(self.channels, np.float32)
+        """+1 rising, -1 falling, NaN not known, for each channel.
+
+        A tensor of slopes has one a channel: each channel's chain is followed on its own.
+        """
+        slopes = [
+            float(self.run(Slope(UP), lambda n, v, c=c: one(elementwise.slope(n, v), c)))
+            for c in (range(self.channels) if self.varying() else range(1))
+        ]
+        return np.broadcast_to(np.array(slopes, np.float32), self.channels)
+
+    def varying(self) -> bool:
+        return self.axis is not None
+
+    def run(self, root, step: Callable):
+        values: dict[Node, object] = {}
+
+        def value(node: Node):
+            if node in self.constants:
+                return self.constants[node]
+            while node in self.through:
+                node = self.through[node]
+            return values.get(node, root)
+
         for node in self.nodes:
-            total = total * elementwise.direction(node, self.constants)
-        return total
+            values[node] = step(node, value)
+        return values[self.nodes[-1]]
+
+
+def one(slopes: Tensor, channel: int) -> Slope:
+    return Slope(float(slopes[channel if len(slopes) > 1 else 0]))
 
 
 def chain_of(
-    nodes: tuple[Node, ...], constants: dict[Node, Tensor], spec: QuantSpec
+    nodes: list[Node], constants: dict[Node, Tensor], spec: QuantSpec, through: dict[Node, Node]
 ) -> Chain | None:
     """None if the constants vary along more than one axis, or disagree about it."""
-    axes = {elementwise.channel_axis(node, constants) for node in nodes} - {(None, 1)}
-    if len(axes) > 1 or (-1, 0) in axes:
+    axes = {elementwise.channel_axis(node, constants) for node in nodes} - {None}
+    if not axes:
+        shape = (1,) * (nodes[0].meta["val"].ndim - 1)
+        return Chain(tuple(nodes), constants, spec, shape, None, through)
+    rank, axis, channels = next(iter(axes))  # type: ignore[misc]
+    if len(axes) > 1 or axis < 0:
         return None
-    axis, channels = next(iter(axes), (None, 1))
-    return Chain(nodes, constants, spec, nodes[0].meta["val"].ndim - 1, axis, channels)
+    shape = tuple(channels if i == axis else 1 for i in range(rank))
+    return Chain(tuple(nodes), constants, spec, shape, axis, through)

@@ -2,123 +2,114 @@
 
 Between an accumulator and the next quantizer lies a chain of these. If each is monotone, so is
 the chain (rounding to float32 keeps order, fused or not), and thresholds can be bisected. An
-operation whose order is not known structurally (NaN in its direction) is checked exhaustively.
+operation whose order is not known structurally (NaN for its slope) is checked exhaustively.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.fx import Node
 
 aten = torch.ops.aten
 UP, DOWN, UNKNOWN = 1.0, -1.0, float("nan")
-Direction = Callable[..., Tensor | float]
 
 
-@dataclass(frozen=True)
-class Elementwise:
-    """`direction(*args)` is the sign of the slope, one a channel or one for all."""
-
-    direction: Direction
+class Slope(float):
+    """+1 rising, -1 falling, NaN not known: what stands for a moving operand."""
 
 
-def rises(*_args) -> float:
-    return UP
+Rule = Callable[..., Tensor | float]
 
 
-def falls(*_args) -> float:
-    return DOWN
+def rises(x, *_rest) -> float:
+    return x
+
+
+def falls(x, *_rest) -> float:
+    return -x
 
 
 def unknown(*_args) -> float:
     return UNKNOWN
 
 
-def as_addend(x, y, *_args) -> float:
-    return UP
+def of_sum(x, y) -> float:
+    """Both rising or both falling, or one of them constant."""
+    if isinstance(x, Slope) and isinstance(y, Slope):
+        return x if x == y else UNKNOWN
+    return x if isinstance(x, Slope) else y
 
 
-def as_difference(x, y, *_args) -> float:
-    return UP if is_data(x) else DOWN
+def of_difference(x, y) -> float:
+    return of_sum(x, Slope(-y) if isinstance(y, Slope) else y)
 
 
-def as_factor(x, y, *_args) -> Tensor | float:
-    return sign(y if is_data(x) else x)
+def of_product(x, y) -> Tensor | float:
+    if isinstance(x, Slope) and isinstance(y, Slope):
+        return UNKNOWN
+    return x * sign(y) if isinstance(x, Slope) else y * sign(x)
 
 
-def as_quotient(x, y, *_args) -> Tensor | float:
-    return sign(y) if is_data(x) else UNKNOWN
+def of_quotient(x, y) -> Tensor | float:
+    return UNKNOWN if isinstance(y, Slope) else x * sign(y)
 
 
-def as_batch_norm(x, weight, *_args) -> Tensor | float:
-    return UP if weight is None else sign(weight)
+def of_batch_norm(x, weight, *_rest) -> Tensor | float:
+    return x if weight is None else x * sign(weight)
 
 
-def as_prelu(x, slope, *_args) -> Tensor | float:
-    return torch.where(slope >= 0, UP, UNKNOWN)
+def of_prelu(x, slope) -> Tensor | float:
+    return x * torch.where(slope >= 0, UP, UNKNOWN)
 
 
-def as_leaky(x, slope=0.01, *_args) -> float:
-    return UP if slope >= 0 else UNKNOWN
+def of_leaky_relu(x, slope=0.01) -> float:
+    return x if slope >= 0 else UNKNOWN
 
 
-def sign(constant) -> Tensor | float:
+def sign(constant) -> Tensor:
     """A zero slope makes a constant, which is as good as rising."""
-    c = torch.as_tensor(constant, dtype=torch.float32)
-    return torch.where(c >= 0, UP, DOWN)
+    return torch.where(torch.as_tensor(constant, dtype=torch.float32) >= 0, UP, DOWN)
 
 
-class Data:
-    """Stands for the element in an argument list."""
-
-
-DATA = Data()
-
-
-def is_data(x) -> bool:
-    return x is DATA
-
-
-ELEMENTWISE: dict[object, Elementwise] = {
-    aten.add.Tensor: Elementwise(as_addend),
-    aten.add_.Tensor: Elementwise(as_addend),
-    aten.sub.Tensor: Elementwise(as_difference),
-    aten.rsub.Scalar: Elementwise(falls),
-    aten.mul.Tensor: Elementwise(as_factor),
-    aten.mul_.Tensor: Elementwise(as_factor),
-    aten.div.Tensor: Elementwise(as_quotient),
-    aten.neg.default: Elementwise(falls),
-    aten.batch_norm.default: Elementwise(as_batch_norm),
-    aten.relu.default: Elementwise(rises),
-    aten.relu_.default: Elementwise(rises),
-    aten.relu6.default: Elementwise(rises),
-    aten.relu6_.default: Elementwise(rises),
-    aten.hardtanh.default: Elementwise(rises),
-    aten.hardtanh_.default: Elementwise(rises),
-    aten.clamp.default: Elementwise(rises),
-    aten.clamp_min.default: Elementwise(rises),
-    aten.clamp_max.default: Elementwise(rises),
-    aten.prelu.default: Elementwise(as_prelu),
-    aten.leaky_relu.default: Elementwise(as_leaky),
-    aten.leaky_relu_.default: Elementwise(as_leaky),
-    aten.round.default: Elementwise(rises),
-    aten.floor.default: Elementwise(rises),
-    aten.abs.default: Elementwise(unknown),
-    # Vectorised approximations: each may step back by a unit in the last place.
-    aten.tanh.default: Elementwise(unknown),
-    aten.sigmoid.default: Elementwise(unknown),
-    aten.hardsigmoid.default: Elementwise(unknown),
-    aten.hardswish.default: Elementwise(unknown),
-    aten.hardswish_.default: Elementwise(unknown),
-    aten.silu.default: Elementwise(unknown),
-    aten.silu_.default: Elementwise(unknown),
-    aten.gelu.default: Elementwise(unknown),
-    aten.elu.default: Elementwise(unknown),
-    torch.ops.lowbit.snap.default: Elementwise(rises),
+ELEMENTWISE: dict[object, Rule] = {
+    aten.add.Tensor: of_sum,
+    aten.add_.Tensor: of_sum,
+    aten.sub.Tensor: of_difference,
+    aten.rsub.Scalar: falls,
+    aten.mul.Tensor: of_product,
+    aten.mul_.Tensor: of_product,
+    aten.div.Tensor: of_quotient,
+    aten.neg.default: falls,
+    aten.batch_norm.default: of_batch_norm,
+    aten.prelu.default: of_prelu,
+    aten.leaky_relu.default: of_leaky_relu,
+    aten.leaky_relu_.default: of_leaky_relu,
+    aten.ge.Scalar: rises,
+    aten.ge.Tensor: rises,
+    aten.gt.Scalar: rises,
+    aten.gt.Tensor: rises,
+    aten.le.Scalar: falls,
+    aten.le.Tensor: falls,
+    aten.lt.Scalar: falls,
+    aten.lt.Tensor: falls,
+    aten.maximum.default: of_sum,
+    aten.minimum.default: of_sum,
+    torch.ops.lowbit.snap.default: rises,
 }
+RISING = (
+    *(aten.relu.default, aten.relu_.default, aten.relu6.default, aten.relu6_.default),
+    *(aten.hardtanh.default, aten.hardtanh_.default),
+    *(aten.clamp.default, aten.clamp_min.default, aten.clamp_max.default),
+    *(aten.round.default, aten.floor.default),
+)
+# Not monotone, or vectorised approximations that may step back by a unit in the last place.
+WAYWARD = (
+    *(aten.abs.default, aten.tanh.default, aten.sigmoid.default, aten.hardsigmoid.default),
+    *(aten.hardswish.default, aten.hardswish_.default, aten.silu.default, aten.silu_.default),
+    *(aten.gelu.default, aten.elu.default, aten.sign.default),
+)
+ELEMENTWISE |= dict.fromkeys(RISING, rises) | dict.fromkeys(WAYWARD, unknown)
 
 IDENTITY = {
     aten.to.dtype,
@@ -135,63 +126,52 @@ IDENTITY = {
 DROPOUT = {aten.dropout.default, aten.feature_dropout.default}
 
 
-def data_argument(node: Node, constants: dict[Node, Tensor]) -> Node | None:
-    """The one operand of an elementwise or identity node that depends on the input, or None."""
-    if node.target not in ELEMENTWISE and not is_identity(node):
-        return None
-    moving: list[Node] = []
-    torch.fx.map_arg(node.args, lambda n: n in constants or moving.append(n))
-    return moving[0] if len(moving) == 1 else None
-
-
 def is_identity(node: Node) -> bool:
     """Moves a tensor about without changing its value (a cast from bytes to float32 included)."""
     active = node.target in DROPOUT and node.args[2]
     return node.target in IDENTITY and node.meta["val"].dtype == torch.float32 and not active
 
 
-def arguments(node: Node, data, constants: dict[Node, Tensor]) -> tuple:
-    """The node's arguments with `data` in its data operand's place and constants as tensors."""
-    return torch.fx.map_arg(node.args, lambda n: constants.get(n, data))
+def moving_operands(node: Node, constants: dict[Node, Tensor]) -> list[Node]:
+    """The operands of an elementwise or identity node that depend on the input; [] for others."""
+    if node.target not in ELEMENTWISE and not is_identity(node):
+        return []
+    return [n for n in node.all_input_nodes if n not in constants]
 
 
-def apply(node: Node, x: Tensor, constants: dict[Node, Tensor]) -> Tensor:
-    """Runs the operation itself, as torch would."""
+def apply(node: Node, value: Callable[[Node], Tensor]) -> Tensor:
+    """Runs the operation itself, as torch would; `value` gives its operands."""
+    args = torch.fx.map_arg(node.args, lambda n: value(n).clone())
+    return args[0].float() if node.target in IDENTITY else node.target(*args, **node.kwargs)
+
+
+def slope(node: Node, value: Callable[[Node], object]) -> Tensor:
+    """The sign of the slope, for one channel or for each; `value` gives a Slope or a constant."""
+    args = torch.fx.map_arg(node.args, value)
     if node.target in IDENTITY:
-        return x
-    return node.target(*arguments(node, x.clone(), constants), **node.kwargs)
+        return torch.tensor([args[0]])
+    found = UNKNOWN if node.kwargs.get("alpha", 1) != 1 else ELEMENTWISE[node.target](*args)
+    return torch.as_tensor(found, dtype=torch.float32).reshape(-1)
 
 
-def direction(node: Node, constants: dict[Node, Tensor]) -> np.ndarray:
-    """+1, -1 or NaN, in the shape () or of the constant's channels."""
-    if node.target in IDENTITY:
-        return np.full(1, UP, np.float32)
-    if node.kwargs.get("alpha", 1) != 1:
-        return np.full(1, UNKNOWN, np.float32)
-    found = ELEMENTWISE[node.target].direction(*arguments(node, DATA, constants))
-    return torch.as_tensor(found, dtype=torch.float32).numpy().reshape(-1)
+def channel_axis(node: Node, constants: dict[Node, Tensor]) -> tuple[int, int, int] | None:
+    """(rank, axis, length) of the feature axis along which the constants vary; None if along none.
 
-
-def channel_axis(node: Node, constants: dict[Node, Tensor]) -> tuple[int | None, int]:
-    """The feature axis (the batch not counted) along which the constants vary, and its length.
-
-    (None, 1) if they are the same everywhere; (-1, 0) if they vary along several axes.
+    The batch is not counted. The axis is -1 if there are several.
     """
     rank = node.meta["val"].ndim - 1
-    if node.target is aten.batch_norm.default:
-        return 0, node.meta["val"].shape[1]
-    if node.target is aten.prelu.default:
-        length = constants[node.args[1]].numel()
-        return (0, length) if length > 1 else (None, 1)
-    sides: dict[int, int] = {}
+    sides: set[tuple[int, int]] = set()
     for operand in node.all_input_nodes:
-        if operand in constants:
-            shape = tuple(constants[operand].shape)
-            if len(shape) > rank and shape[0] != 1:
-                return -1, 0
-            tail = shape[-rank:] if rank else ()
-            offset = rank - len(tail)
-            sides.update({offset + i: s for i, s in enumerate(tail) if s > 1})
-    if len(sides) > 1:
-        return -1, 0
-    return next(iter(sides.items()), (None, 1))
+        if operand not in constants:
+            continue
+        if node.target in (aten.batch_norm.default, aten.prelu.default):
+            sides.add((0, constants[operand].numel()))  # one a channel whatever the shape
+            continue
+        shape = tuple(constants[operand].shape)
+        surplus = len(shape) - rank
+        sides.update((i - surplus, s) for i, s in enumerate(shape) if s > 1)
+    sides = {(axis, length) for axis, length in sides if length > 1}
+    if not sides:
+        return None
+    axis, length = next(iter(sides))
+    return (rank, axis, length) if len(sides) == 1 and axis >= 0 else (rank, -1, 0)

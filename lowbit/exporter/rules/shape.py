@@ -1,5 +1,6 @@
 """Operations that move values: flatten, reshape, permute, concatenate."""
 
+import numpy as np
 import torch
 from torch.fx import Node
 
@@ -69,5 +70,11 @@ def cat(lowering: Lowering, node: Node) -> Value:
         raise refuse(node, "the batch stays as it is")
     first = lowering.value(tensors[0])
     values = [lowering.arrange(lowering.value(t), first.axes, node) for t in tensors]
+    if len({v.type.spec is None for v in values}) > 1:  # times one: integers among floats
+        one = lowering.constant(np.ones(()), None, f"{node.name}.one")
+        values = [
+            v if v.type.spec is None else lowering.emit(ops.Mul(), (v, one), v.axes, node)
+            for v in values
+        ]
     axis = first.axes.index(dim % rank - 1)
     return lowering.emit(ops.Concat(axis), tuple(values), first.axes, node)

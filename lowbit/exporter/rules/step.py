@@ -6,12 +6,15 @@ One further on may be pulled behind the snap, or in front of the operations befo
 if these treat all channels alike, max pooling if these never fall, since then f(max x) = max f(x).
 """
 
+from dataclasses import dataclass
+
 import torch
 from torch.fx import Node
 
 from lowbit.exporter import elementwise
 from lowbit.exporter.capture import SNAP
 from lowbit.exporter.chain import Chain, chain_of
+from lowbit.exporter.elementwise import UP, Slope
 from lowbit.exporter.errors import refuse
 from lowbit.exporter.lower import SOURCES, Lowering, Value, rule
 from lowbit.exporter.rules.pool import max_pool
@@ -26,56 +29,87 @@ SHAPES = dict.fromkeys((aten.flatten.using_ints, aten.view.default, aten.reshape
 MOVERS = POOLS | SHAPES
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What a snap becomes: movers on the root, a chain of operations, movers on its codes."""
+
+    root: Node
+    before: list[Node]
+    operations: list[Node]
+    after: list[Node]
+
+
 def walk(lowering: Lowering, snap: Node) -> tuple[Node, list[Node]]:
     """The root and the operations between it and the snap, in order of execution."""
     path: list[Node] = []
     node = snap.args[0]
     while True:
-        known = lowering.captured.constants
-        mover = node.target in MOVERS
-        before = node.args[0] if mover else elementwise.data_argument(node, known)
-        if before is None:
+        part, source = stretch(node, lowering.captured.constants)
+        if source is None:
             return node, path[::-1]
-        path.append(node)
-        node = before
+        path += part
+        node = source
 
 
-def plan(lowering: Lowering, snap: Node) -> tuple[Node, list[Node], list[Node], list[Node]]:
-    """(root, movers on the root, elementwise operations, movers on the codes)."""
+def stretch(node: Node, known) -> tuple[list[Node], Node | None]:
+    """One step back: the operations passed, last first, and the node they come from.
+
+    A node that reads two branches, such as (x >= d) - (x <= -d), is passed with its branches if
+    these are elementwise and leave from one node.
+    """
+    if node.target in MOVERS:
+        return [node], node.args[0]
+    sources = elementwise.moving_operands(node, known)
+    if len(sources) < 2:
+        return [node], (sources[0] if sources else None)
+    branches = [branch(source, known) for source in sources]
+    shared = [n for n in branches[0] if all(n in b for b in branches[1:])]
+    if not shared:
+        return [], None
+    inside = {n for b in branches for n in b[: b.index(shared[0])]}
+    order = {n: i for i, n in enumerate(node.graph.nodes)}
+    return [node, *sorted(inside, key=order.__getitem__, reverse=True)], shared[0]
+
+
+def branch(node: Node, known) -> list[Node]:
+    """The node and what it comes from through operations with one moving operand."""
+    found = [node]
+    while len(sources := elementwise.moving_operands(found[-1], known)) == 1:
+        found.append(sources[0])
+    return found
+
+
+def plan(lowering: Lowering, snap: Node) -> Plan:
     root, path = walk(lowering, snap)
     known = lowering.captured.constants
+    start = 0
     while True:
-        before = leading_movers(path)
-        rest = path[len(before) :]
-        after: list[Node] = []
-        kept: list[Node] = []
-        for i, node in enumerate(rest):
+        result = Plan(root, [], [], [])
+        for i, node in enumerate(path[start:], start):
+            following = [n for n in path[i + 1 :] if n.target not in MOVERS]
             if node.target not in MOVERS:
-                kept.append(node)
-            elif commutes(node, [n for n in rest[i + 1 :] if n.target not in MOVERS], known):
-                after.append(node)
-            elif not after and commutes(node, kept, known):
-                before.append(node)
-            else:  # materialise what comes before this mover as floats, and start again from it
-                root, path = node, rest[i + 1 :]
+                result.operations.append(node)
+            elif result.operations and commutes(node, following, known):
+                result.after.append(node)
+            elif not result.after and commutes(node, result.operations, known):
+                result.before.append(node)
+            else:  # what comes before this mover is lowered as floats; start again from there
+                root, start = node, i + 1
                 break
         else:
-            return root, before, kept, after
+            return result
 
 
-def leading_movers(path: list[Node]) -> list[Node]:
-    count = next((i for i, n in enumerate(path) if n.target not in MOVERS), len(path))
-    return path[:count]
-
-
-def commutes(mover: Node, following: list[Node], known) -> bool:
+def commutes(mover: Node, operations: list[Node], known) -> bool:
+    """May the mover change places with these? Around nothing, always."""
     if mover.target in POOLS:
-        return all((elementwise.direction(n, known) > 0).all() for n in following)
-    return all(elementwise.channel_axis(n, known)[0] is None for n in following)
+        slopes = (elementwise.slope(n, lambda v: known.get(v, Slope(UP))) for n in operations)
+        return all(bool((s > 0).all()) for s in slopes)
+    return all(elementwise.channel_axis(n, known) is None for n in operations)
 
 
 def step_sources(lowering: Lowering, snap: Node) -> list[Node]:
-    return [plan(lowering, snap)[0]]
+    return [plan(lowering, snap).root]
 
 
 SOURCES[SNAP] = step_sources
@@ -83,19 +117,23 @@ SOURCES[SNAP] = step_sources
 
 @rule(SNAP)
 def lower_snap(lowering: Lowering, snap: Node) -> Value:
-    root, before, kept, after = plan(lowering, snap)
-    spec = QuantSpec(*snap.args[1:])
-    chain = chain_of((*kept, snap), lowering.captured.constants, spec)
-    if chain is None:
-        root, before, after = kept[-1], [], []
-        chain = chain_of((snap,), lowering.captured.constants, spec)
-    value = lowering.value(root)
-    for node in before:
+    found = plan(lowering, snap)
+    chain = chain_from(lowering, snap, found)
+    if chain is None:  # constants along several axes: thresholds on the float just before the snap
+        return after_floats(lowering, snap)
+    value = lowering.value(found.root)
+    for node in found.before:
         value = MOVERS[node.target](lowering, node, value)
     value = step(lowering, snap, value, chain)
-    for node in after:
+    for node in found.after:
         value = MOVERS[node.target](lowering, node, value)
     return value
+
+
+def chain_from(lowering: Lowering, snap: Node, found: Plan) -> Chain | None:
+    through = {n: n.args[0] for n in (*found.before, *found.after)}
+    nodes = [*found.operations, snap]
+    return chain_of(nodes, lowering.captured.constants, QuantSpec(*snap.args[1:]), through)
 
 
 def step(lowering: Lowering, snap: Node, value: Value, chain: Chain) -> Value:
@@ -109,7 +147,10 @@ def step(lowering: Lowering, snap: Node, value: Value, chain: Chain) -> Value:
     if isinstance(answer, Table):
         table = lowering.constant(answer.codes, chain.spec, f"{snap.name}.table")
         return lowering.emit(ops.Lookup(value.type.spec.lo), (value, table), value.axes, snap)
-    return after_floats(lowering, snap, chain)
+    if len(chain.nodes) == 1:
+        raise refuse(snap, "its thresholds cannot be found")
+    lowering.note(snap, "runs in float32 before its thresholds: the chain may not be monotone")
+    return after_floats(lowering, snap)
 
 
 def threshold(lowering: Lowering, snap: Node, value: Value, spec: QuantSpec, steps: Steps) -> Value:
@@ -124,13 +165,8 @@ def threshold(lowering: Lowering, snap: Node, value: Value, spec: QuantSpec, ste
     return lowering.emit(op, operands, value.axes, snap)
 
 
-def after_floats(lowering: Lowering, snap: Node, chain: Chain) -> Value:
-    """The order of some operation is not known and its range too large to try every value: run
-    the chain in float32, and threshold its result."""
-    if len(chain.nodes) == 1:
-        raise refuse(snap, "its thresholds cannot be found")
-    value = lowering.value(chain.nodes[-2])
-    lowering.note(snap, "runs in float32 before its thresholds: the chain may not be monotone")
-    alone = chain_of((snap,), lowering.captured.constants, chain.spec)
+def after_floats(lowering: Lowering, snap: Node) -> Value:
+    """The snap alone, on the float in front of it."""
+    alone = chain_from(lowering, snap, Plan(snap.args[0], [], [], []))
     assert alone is not None
-    return step(lowering, snap, value, alone)
+    return step(lowering, snap, lowering.value(snap.args[0]), alone)
