@@ -1,10 +1,11 @@
 """Commands on an exported file: numpy and numba do it, torch is never imported."""
 
+import dataclasses
 import math
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
@@ -14,6 +15,9 @@ from lowbit.cli.images import Images, fashion_mnist, from_file
 from lowbit.cli.output import AsJson, print_json, print_lines, print_table
 from lowbit.ir import Graph, TensorType, verify
 from lowbit.pack import payload_bytes
+
+if TYPE_CHECKING:
+    from lowbit.runtime.explain import Explanation
 
 File = Annotated[Path, typer.Argument(help="A network that was exported to one file.")]
 
@@ -90,17 +94,18 @@ def inspect(
     explained = explanation(graph) if kernels else None
     if as_json:
         size = {"file": str(file), "bytes": file.stat().st_size}
-        print_json({**size, "steps": rows, "notes": notes, "kernels": explained})
+        found = explained and dataclasses.asdict(explained)
+        print_json({**size, "steps": rows, "notes": notes, "kernels": found})
         return
     title = f"{file}: {file.stat().st_size:,} bytes"
     print_table(list(rows[0]), [list(row.values()) for row in rows], title)
-    print_lines([f"note: {n}" for n in notes] + ([explained] if explained is not None else []))
+    print_lines([f"note: {n}" for n in notes] + ([str(explained)] if explained else []))
 
 
-def explanation(graph: Graph) -> str:
+def explanation(graph: Graph) -> "Explanation":
     from lowbit.runtime import Network
 
-    return str(Network(graph).explain())
+    return Network(graph).explain()
 
 
 def steps(graph: Graph) -> list[dict[str, object]]:
@@ -111,7 +116,8 @@ def steps(graph: Graph) -> list[dict[str, object]]:
         fresh = (set(node.inputs) & set(graph.constants)) - counted
         counted |= fresh
         size = sum(payload_bytes(graph.constants[name]) for name in fresh)
-        rows.append(step(node.output, node.op.name, types[node.output], size, node.source))
+        op = node.op.name  # type: ignore[attr-defined]
+        rows.append(step(node.output, op, types[node.output], size, node.source))
     return rows
 
 

@@ -19,7 +19,7 @@ Model = Annotated[
     str,
     typer.Argument(
         help="Where the model is: module:name, of a torch module or of a function that makes one. "
-        "Modules in the current folder are found. For example lowbit.train:SmallCNN."
+        "Modules in the current folder are found. For example lowbit.zoo.larq_cnn:larq_cnn."
     ),
 ]
 Checkpoint = Annotated[
@@ -36,7 +36,8 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Turn a trained model into one file of integers, which runs without torch."""
-    graph = lowbit.export(restored(model, checkpoint), example(input_shape))
+    network = restored(model, checkpoint)
+    graph = lowbit.export(network, example(input_shape))
     graph.save(out)
     size = out.stat().st_size
     report = {"file": str(out), "bytes": size, "nodes": len(graph.nodes), "notes": graph.notes}
@@ -69,7 +70,8 @@ def verify(
 
     graph = pack.load(file)
     data = from_file(images, graph) if images else fashion_mnist(graph, subset)
-    report = lowbit.verify(restored(model, checkpoint), file, torch.from_numpy(data.array))
+    network = restored(model, checkpoint)
+    report = lowbit.verify(network, file, torch.from_numpy(data.array))
     if as_json:
         print_json({"exact": report.exact, **dataclasses.asdict(report)})
     else:

@@ -15,7 +15,7 @@ KEY = "lowbit"
 DIGITS = 64  # of a sha256
 MAX_HEADER = 16 * 2**20
 MAX_RANK = 16
-DTYPES = {"U8": np.dtype(np.uint8), "F32": np.dtype("<f4")}
+DTYPES: dict[str, np.dtype] = {"U8": np.dtype(np.uint8), "F32": np.dtype("<f4")}
 
 Tensors = dict[str, np.ndarray]
 
@@ -66,8 +66,7 @@ def metadata_entry(data: bytes) -> str:
     demand(length <= len(data) - 8, "the file is truncated, or not a safetensors file")
     header = decode(data[8 : 8 + length], "header")
     metadata = header.get("__metadata__") if isinstance(header, dict) else None
-    entry = metadata.get(KEY) if isinstance(metadata, dict) else None
-    if not isinstance(entry, str):
+    if not isinstance(metadata, dict) or not isinstance(entry := metadata.get(KEY), str):
         raise FormatError("no lowbit network in it (a plain safetensors file?)")
     demand(len(metadata) == 1, f"its only metadata is {KEY!r}")
     return entry
