@@ -3,9 +3,8 @@
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
-from lowbit.kernels.simd import I32, I64, U64x8, load, offset, popcounts, splat, store
+from lowbit.kernels.simd import I32, I64, U64x8, intrinsic, load, offset, popcounts, splat, store
 
 LANES = 8
 HALF = ir.VectorType(I32, LANES)

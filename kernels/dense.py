@@ -6,7 +6,6 @@ unit of depth: one channel, or a pair of byte channels whose products are added 
 
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 
 from lowbit.kernels import window
 from lowbit.kernels.entry import inner
@@ -19,6 +18,7 @@ from lowbit.kernels.simd import (
     I64,
     F32x16,
     I32x16,
+    intrinsic,
     load,
     offset,
     splat,

@@ -7,6 +7,7 @@ loop over addresses.
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 from numba import njit, types
 from numba.core.ccallback import CFunc
@@ -20,9 +21,9 @@ inner = njit(error_model="numpy", nogil=True)
 
 
 @functools.cache
-def compiled(function: Callable, name: str, signature=KERNEL) -> CFunc:
+def compiled(function: Callable, name: str, signature=KERNEL) -> Any:
     """`.address` is a C function; `.ctypes` calls it without the GIL. `name` is its own file's."""
-    entry = CFunc(
+    entry: Any = CFunc(
         function,
         (signature.args, signature.return_type),
         locals={},

@@ -22,7 +22,7 @@ class Layout(IntEnum):
     PLANES = 4
 
 
-DTYPES = {
+DTYPES: dict[Layout, np.dtype] = {
     Layout.FLOAT: np.dtype(np.float32),
     Layout.INT: np.dtype(np.int32),
     Layout.BYTE: np.dtype(np.int8),

@@ -8,8 +8,7 @@ import ctypes
 from typing import Any
 
 import numpy as np
-from numba import from_dtype, types
-from numba.extending import intrinsic
+from numba import extending, from_dtype, types
 
 
 def record(*names: str) -> np.dtype:
@@ -20,7 +19,7 @@ def reader(dtype: np.dtype) -> Any:
     """The intrinsic from an address to the record that lies there."""
     kind = from_dtype(dtype)
 
-    @intrinsic
+    @extending.intrinsic
     def read(typingctx, address):
         def codegen(context, builder, signature, args):
             return builder.inttoptr(args[0], context.get_value_type(kind))

@@ -8,10 +8,10 @@ intrinsics are for kernels. Memory is named by integer addresses throughout.
 from typing import Any
 
 from llvmlite import ir
-from numba import types
+from numba import extending, types
 from numba.core import cgutils
 from numba.core.datamodel import models
-from numba.extending import intrinsic, register_model
+from numba.extending import register_model
 
 I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
 F32 = ir.FloatType()
@@ -30,6 +30,8 @@ class VectorModel(models.PrimitiveModel):
     def __init__(self, dmm, fe_type) -> None:
         super().__init__(dmm, fe_type, fe_type.llvm)
 
+
+intrinsic: Any = extending.intrinsic  # what it makes is called from jitted code alone
 
 U64x8, I32x16, F32x16 = Vector(I64, 8), Vector(I32, 16), Vector(F32, 16)
 

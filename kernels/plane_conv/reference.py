@@ -21,6 +21,7 @@ from functools import partial
 import numpy as np
 
 from lowbit.kernels import layout, products
+from lowbit.kernels.record import view
 from lowbit.spec import QuantSpec
 
 
@@ -40,12 +41,10 @@ def bias(block: int, w: np.ndarray, x_spec: QuantSpec, groups: int) -> np.ndarra
 def unpack(p) -> np.ndarray:
     count, size = p.groups * -(-p.width // p.block), p.kh * p.kw * p.words * p.block
     planes = []
-    from lowbit.kernels.record import view
-
     whole = view(p.weights, np.uint64, count, p.weight_planes, size)
     for j in range(p.weight_planes):
         part = np.ascontiguousarray(whole[:, j])
-        planes.append(products.unblock(p, np.uint64, p.words, at=part.ctypes.data))
+        planes.append(products.unblock(p, np.uint64, p.words, at=part.ctypes.data).copy())
     top = p.w_lo + p.w_step * (2**p.weight_planes - 1)
     return layout.unpack(np.stack(planes, -2), p.depth, QuantSpec(p.w_lo, top, p.w_step))
 

@@ -14,8 +14,8 @@ def tile(pixels: int, vectors: int):
     def tile_(p, t, x, weights, bias, sums, out, stride):
         acc = none()
         pixel, taps = p.stride_w * p.x_pixel, t.kx1 - t.kx0
-        # Neighbouring taps lie side by side in both operands, unless the kernel is dilated.
-        joint = p.dilation_w == 1
+        # Neighbouring taps lie side by side in both operands, if nothing lies between.
+        joint = p.dilation_w == 1 and p.groups == 1
         words = p.words * taps if joint else p.words
         for ky in range(t.ky0, t.ky1):
             for kx in range(t.kx0, t.kx0 + 1 if joint else t.kx1):

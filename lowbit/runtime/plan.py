@@ -232,7 +232,7 @@ class Plan:
     def step(self, table, problem, places, units, steps=(), nodes=(), title="") -> Step:
         kernel = choose(TABLES[table], problem, self.forced)
         record = problem.record() if isinstance(problem, Problem) else problem
-        passed = [k for k in TABLES[table][: TABLES[table].index(kernel)]]
+        passed = TABLES[table][: TABLES[table].index(kernel)]
         why = tuple(
             f"{k.name}: {', '.join(k.objections(problem)) or 'not asked for'}" for k in passed
         )

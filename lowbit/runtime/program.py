@@ -89,13 +89,13 @@ def step_of(node: Node, carried: str, types, operand: Operand) -> list[Instructi
         case PRelu():
             return [*widen, {"op": Op.PRELU, "at": vector(values[0], channels)}]
         case Threshold():
-            return [threshold(op, *values, channels=channels)]
+            return [threshold(op, values[0], values[1], channels)]
         case Lookup():
             table = np.ascontiguousarray(values[0], np.int32)
             rows, levels = table.shape
             by_channel = int(rows > 1)
-            code = {"op": Op.LOOKUP, "at": table, "levels": levels, "by_channel": by_channel}
-            return [{**code, "lo": op.start}]
+            row: Instruction = {"levels": levels, "by_channel": by_channel, "lo": op.start}
+            return [{"op": Op.LOOKUP, "at": table, **row}]
     raise NotImplementedError(f"{node}: no instruction")
 
 
@@ -113,8 +113,8 @@ def threshold(op: Threshold, t: np.ndarray, falling: np.ndarray, channels: int) 
         by_channel = int(len(t) > 1)
         return {"op": code, "at": np.ascontiguousarray(t), "by_channel": by_channel, **spread}
     rows = np.stack([vector(column, channels, t.dtype) for column in t.T])
-    code = Op.THRESHOLD_FLOAT if floating else Op.THRESHOLD_INT
-    return {"op": code, "at": rows, "channels": rows.shape[1], **spread}
+    compare = Op.THRESHOLD_FLOAT if floating else Op.THRESHOLD_INT
+    return {"op": compare, "at": rows, "channels": rows.shape[1], **spread}
 
 
 def names(program: Sequence[Instruction]) -> str:

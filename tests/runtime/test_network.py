@@ -152,7 +152,9 @@ class Builder:
         if kind == "reshape":
             return self.add(ops.Reshape(self.pick((int(np.prod(shape)),), (1, *shape))), x)
         if kind == "transpose":
-            return self.add(ops.Transpose(tuple(int(v) for v in self.rng.permutation(len(shape)))), x)
+            return self.add(
+                ops.Transpose(tuple(int(v) for v in self.rng.permutation(len(shape)))), x
+            )
         axis = int(self.rng.integers(len(shape)))
         return self.add(ops.Concat(axis), x, self.pick(*self.tensors()), x)
 
