@@ -29,9 +29,15 @@ class PACT(Quantizer):
     def encode(self, x: Tensor) -> tuple[Term, ...]:
         require_finite(x)  # the clip would hide an infinity
         bound = self.bound.clamp_min(FLOOR)
-        clipped = torch.where(x >= bound, bound, x.clamp_min(0))
+        clipped = clip(x, bound)
         scale = (bound / self.spec.hi).detach()
         return (Term(snap(clipped / scale, self.spec, self.gradient), scale),)
+
+
+def clip(x: Tensor, bound: Tensor) -> Tensor:
+    if torch.compiler.is_exporting():  # the same values by an operation whose order is plain
+        return x.clamp_min(0).minimum(bound)
+    return torch.where(x >= bound, bound, x.clamp_min(0))
 
 
 @input("pact")

@@ -34,6 +34,7 @@ LAYERS = [
     (nn.Linear, lnn.Linear, (6, 5), {}, (2, 6)),
     (nn.Linear, lnn.Linear, (6, 5), {"bias": False}, (2, 3, 6)),
 ]
+pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
 every = pytest.mark.parametrize(
     ("torch_type", "type_", "args", "options", "shape"),
     LAYERS,
@@ -205,6 +206,7 @@ def test_models_can_be_copied_and_pickled():
         assert torch.equal(other(x), model(x))
 
 
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated")  # dynamo's own doing
 def test_dynamo_captures_a_training_step_whole():
     model, x = small(), torch.rand(2, 3, 6, 6)
     model(x)
