@@ -15,12 +15,13 @@ from lowbit.spec import QuantSpec
 
 @dataclass(frozen=True)
 class Chain:
-    """`nodes` in order, the last a snap to `spec`. What they read besides each other and the
-    constants is the root (movers between them were taken out).
+    """`nodes` in order, the last a snap to `spec`. They read each other, the constants and the
+    root (movers between them were taken out).
 
     `shape` is a probe's without the batch: all ones but for the channels, on axis `axis`.
     """
 
+    root: Node
     nodes: tuple[Node, ...]
     constants: dict[Node, Tensor]
     spec: QuantSpec
@@ -46,22 +47,19 @@ class Chain:
         """
         slopes = [
             float(self.run(Slope(UP), lambda n, v, c=c: one(elementwise.slope(n, v), c)))
-            for c in (range(self.channels) if self.varying() else range(1))
+            for c in range(self.channels)
         ]
-        return np.broadcast_to(np.array(slopes, np.float32), self.channels)
-
-    def varying(self) -> bool:
-        return self.axis is not None
+        return np.array(slopes, np.float32)
 
     def run(self, root, step: Callable):
-        values: dict[Node, object] = {}
+        values: dict[Node, object] = {self.root: root}
 
         def value(node: Node):
             if node in self.constants:
                 return self.constants[node]
             while node in self.through:
                 node = self.through[node]
-            return values.get(node, root)
+            return values[node]
 
         for node in self.nodes:
             values[node] = step(node, value)
@@ -73,15 +71,19 @@ def one(slopes: Tensor, channel: int) -> Slope:
 
 
 def chain_of(
-    nodes: list[Node], constants: dict[Node, Tensor], spec: QuantSpec, through: dict[Node, Node]
+    root: Node,
+    nodes: list[Node],
+    constants: dict[Node, Tensor],
+    spec: QuantSpec,
+    through: dict[Node, Node],
 ) -> Chain | None:
     """None if the constants vary along more than one axis, or disagree about it."""
     axes = {elementwise.channel_axis(node, constants) for node in nodes} - {None}
     if not axes:
         shape = (1,) * (nodes[0].meta["val"].ndim - 1)
-        return Chain(tuple(nodes), constants, spec, shape, None, through)
+        return Chain(root, tuple(nodes), constants, spec, shape, None, through)
     rank, axis, channels = next(iter(axes))  # type: ignore[misc]
     if len(axes) > 1 or axis < 0:
         return None
     shape = tuple(channels if i == axis else 1 for i in range(rank))
-    return Chain(tuple(nodes), constants, spec, shape, axis, through)
+    return Chain(root, tuple(nodes), constants, spec, shape, axis, through)

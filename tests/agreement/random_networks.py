@@ -108,7 +108,7 @@ def middle_stage(rng: random.Random, layers: list[nn.Module], x: Tensor) -> list
 
 
 def conv(rng: random.Random, channels: int, out: int, sides: list[int], same: bool) -> nn.Module:
-    kernel = tuple(rng.choice((1, 2, 3, 3, 5)) for _ in sides)
+    kernel = tuple(min(s, rng.choice((1, 2, 3, 3, 5))) for s in sides)
     divisors = [g for g in range(1, channels + 1) if channels % g == out % g == 0]
     groups = rng.choice([1, 1, 1, rng.choice(divisors)])
     quantizer = input_(rng)

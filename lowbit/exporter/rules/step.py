@@ -6,7 +6,7 @@ One further on may be pulled behind the snap, or in front of the operations befo
 if these treat all channels alike, max pooling if these never fall, since then f(max x) = max f(x).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch.fx import Node
@@ -19,7 +19,7 @@ from lowbit.exporter.errors import refuse
 from lowbit.exporter.lower import SOURCES, Lowering, Value, rule
 from lowbit.exporter.rules.pool import max_pool
 from lowbit.exporter.rules.shape import reshape
-from lowbit.exporter.threshold import Steps, Table, ask
+from lowbit.exporter.threshold import Steps, ask
 from lowbit.ir import ops
 from lowbit.spec import QuantSpec, unsigned
 
@@ -37,6 +37,7 @@ class Plan:
     before: list[Node]
     operations: list[Node]
     after: list[Node]
+    chain: Chain | None = None
 
 
 def walk(lowering: Lowering, snap: Node) -> tuple[Node, list[Node]]:
@@ -79,25 +80,35 @@ def branch(node: Node, known) -> list[Node]:
     return found
 
 
-def plan(lowering: Lowering, snap: Node) -> Plan:
+def plan(lowering: Lowering, snap: Node, behind: Node | None = None) -> Plan:
+    """The plan that reaches back furthest; or no further than `behind`, which then is the root."""
     root, path = walk(lowering, snap)
-    known = lowering.captured.constants
-    start = 0
     while True:
-        result = Plan(root, [], [], [])
-        for i, node in enumerate(path[start:], start):
-            following = [n for n in path[i + 1 :] if n.target not in MOVERS]
-            if node.target not in MOVERS:
-                result.operations.append(node)
-            elif result.operations and commutes(node, following, known):
-                result.after.append(node)
-            elif not result.after and commutes(node, result.operations, known):
-                result.before.append(node)
-            else:  # what comes before this mover is lowered as floats; start again from there
-                root, start = node, i + 1
-                break
+        if behind is not None:
+            root, path, behind = behind, path[path.index(behind) + 1 :], None
+        found = arrange(root, path, lowering.captured.constants)
+        if isinstance(found, Node):
+            behind = found
+        elif (chain := chain_from(lowering, snap, found)) is None:
+            behind = found.operations[0]  # constants along several axes: left to floats
         else:
-            return result
+            return replace(found, chain=chain)
+
+
+def arrange(root: Node, path: list[Node], known) -> Plan | Node:
+    """Each mover in front of the operations or behind them; or the mover that can go to neither."""
+    result = Plan(root, [], [], [])
+    for i, node in enumerate(path):
+        following = [n for n in path[i + 1 :] if n.target not in MOVERS]
+        if node.target not in MOVERS:
+            result.operations.append(node)
+        elif result.operations and commutes(node, following, known):
+            result.after.append(node)
+        elif not result.after and commutes(node, result.operations, known):
+            result.before.append(node)
+        else:
+            return node
+    return result
 
 
 def commutes(mover: Node, operations: list[Node], known) -> bool:
@@ -117,26 +128,38 @@ SOURCES[SNAP] = step_sources
 
 @rule(SNAP)
 def lower_snap(lowering: Lowering, snap: Node) -> Value:
-    found = plan(lowering, snap)
-    chain = chain_from(lowering, snap, found)
-    if chain is None:  # constants along several axes: thresholds on the float just before the snap
-        return after_floats(lowering, snap)
+    behind = None
+    while True:
+        found = plan(lowering, snap, behind)
+        codes = planned(lowering, snap, found)
+        if codes is not None:
+            return codes
+        if not found.operations:
+            raise refuse(snap, "its thresholds cannot be found")
+        behind = found.operations[0]
+        lowering.note(behind, "runs in float32: it may not be monotone before the next quantizer")
+
+
+def planned(lowering: Lowering, snap: Node, found: Plan) -> Value | None:
+    """The planned codes; None if the chain's order is not known and its range too large to try."""
     value = lowering.value(found.root)
     for node in found.before:
         value = MOVERS[node.target](lowering, node, value)
-    value = step(lowering, snap, value, chain)
-    for node in found.after:
-        value = MOVERS[node.target](lowering, node, value)
-    return value
+    assert found.chain is not None
+    codes = step(lowering, snap, value, found.chain)
+    for node in found.after if codes else ():
+        codes = MOVERS[node.target](lowering, node, codes)
+    return codes
 
 
 def chain_from(lowering: Lowering, snap: Node, found: Plan) -> Chain | None:
     through = {n: n.args[0] for n in (*found.before, *found.after)}
     nodes = [*found.operations, snap]
-    return chain_of(nodes, lowering.captured.constants, QuantSpec(*snap.args[1:]), through)
+    spec = QuantSpec(*snap.args[1:])
+    return chain_of(found.root, nodes, lowering.captured.constants, spec, through)
 
 
-def step(lowering: Lowering, snap: Node, value: Value, chain: Chain) -> Value:
+def step(lowering: Lowering, snap: Node, value: Value, chain: Chain) -> Value | None:
     """Threshold or Lookup on `value`, whose last axis must be the chain's channels."""
     if chain.axis is not None and value.axes[-1] != chain.axis:
         others = [a for a in value.axes if a != chain.axis]
@@ -144,29 +167,20 @@ def step(lowering: Lowering, snap: Node, value: Value, chain: Chain) -> Value:
     answer = ask(chain, value.type.spec)
     if isinstance(answer, Steps):
         return threshold(lowering, snap, value, chain.spec, answer)
-    if isinstance(answer, Table):
-        table = lowering.constant(answer.codes, chain.spec, f"{snap.name}.table")
-        return lowering.emit(ops.Lookup(value.type.spec.lo), (value, table), value.axes, snap)
-    if len(chain.nodes) == 1:
-        raise refuse(snap, "its thresholds cannot be found")
-    lowering.note(snap, "runs in float32 before its thresholds: the chain may not be monotone")
-    return after_floats(lowering, snap)
+    if answer is None:
+        return None
+    assert value.type.spec is not None
+    table = lowering.constant(answer.codes, chain.spec, f"{snap.name}.table")
+    return lowering.emit(ops.Lookup(value.type.spec.lo), (value, table), value.axes, snap)
 
 
-def threshold(lowering: Lowering, snap: Node, value: Value, spec: QuantSpec, steps: Steps) -> Value:
-    t = steps.thresholds
+def threshold(lowering: Lowering, snap: Node, value: Value, spec: QuantSpec, found: Steps) -> Value:
+    t = found.thresholds
     kind = None if value.type.spec is None else QuantSpec(int(t.min()), int(t.max()))
     operands = (
         value,
         lowering.constant(t, kind, f"{snap.name}.thresholds"),
-        lowering.constant(steps.falling, unsigned(1), f"{snap.name}.falling"),
+        lowering.constant(found.falling, unsigned(1), f"{snap.name}.falling"),
     )
     op = ops.Threshold(spec.lo, spec.hi, spec.step)
     return lowering.emit(op, operands, value.axes, snap)
-
-
-def after_floats(lowering: Lowering, snap: Node) -> Value:
-    """The snap alone, on the float in front of it."""
-    alone = chain_from(lowering, snap, Plan(snap.args[0], [], [], []))
-    assert alone is not None
-    return step(lowering, snap, lowering.value(snap.args[0]), alone)
