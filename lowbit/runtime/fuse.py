@@ -83,4 +83,6 @@ def carried(node: Node, graph: Graph, types: Mapping[str, TensorType]) -> str:
     """The operand that a chain starting with this node loads: one of the result's shape."""
     moving = [name for name in node.inputs if name not in graph.constants]
     whole = [name for name in moving if types[name].shape == types[node.output].shape]
+    if not moving:
+        raise NotImplementedError(f"{node}: all operands are constants")
     return (whole or moving)[0]

@@ -13,7 +13,8 @@ from lowbit.kernels.table import check_forced
 from lowbit.runtime import arena
 from lowbit.runtime.execute import Executor
 from lowbit.runtime.explain import Explanation, explain
-from lowbit.runtime.plan import TABLES, Plan
+from lowbit.runtime.kernels import TABLES
+from lowbit.runtime.plan import Plan
 from lowbit.runtime.step import Buffer
 
 

@@ -1,0 +1,25 @@
+"""The tables that plans choose from."""
+
+from lowbit.kernels import (
+    copy,
+    elementwise,
+    float_conv,
+    int_conv,
+    plane_conv,
+    pool,
+    xnor_conv,
+)
+from lowbit.kernels.table import Kernel
+
+TABLES: dict[str, tuple[Kernel, ...]] = {
+    "xnor_conv": xnor_conv.KERNELS,
+    "plane_conv": plane_conv.KERNELS,
+    "int_conv": int_conv.KERNELS,
+    "float_conv": float_conv.KERNELS,
+    "max_pool": pool.MAX_POOL,
+    "max_bits": pool.MAX_BITS,
+    "avg_pool": pool.AVG_POOL,
+    "mean": pool.MEAN,
+    "elementwise": elementwise.KERNELS,
+    "copy": copy.KERNELS,
+}

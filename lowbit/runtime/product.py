@@ -1,0 +1,122 @@
+"""Plans convolutions and linear layers."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lowbit.ir import Node, TensorType
+from lowbit.ir.ops import Conv
+from lowbit.kernels import plane_conv
+from lowbit.kernels.layout import MAX_PLANES, Layout, whole, words
+from lowbit.kernels.problem import ENDLESS, Problem
+from lowbit.kernels.table import choose
+from lowbit.runtime import move
+from lowbit.runtime.fuse import Group
+from lowbit.runtime.kernels import TABLES
+from lowbit.runtime.move import two
+from lowbit.runtime.step import Buffer, Place
+from lowbit.spec import BINARY, QuantSpec
+
+if TYPE_CHECKING:
+    from lowbit.runtime.plan import Plan
+
+# A word of 64 channels of one pair of planes costs about as much as so many byte products.
+WORD_COST = 4
+
+
+def packable(spec: QuantSpec) -> bool:
+    return 1 <= spec.bits <= MAX_PLANES and spec.step in (1, 2)
+
+
+def table_of(x: TensorType, w: TensorType, groups: int) -> str:
+    """The family of kernels for a product."""
+    if x.spec is None or w.spec is None:
+        return "float_conv"
+    depth = w.shape[-1]
+    if not (packable(x.spec) and packable(w.spec) and (groups == 1 or depth % 64 == 0)):
+        return "int_conv"
+    if x.spec == w.spec == BINARY:
+        return "xnor_conv"
+    pairs = x.spec.bits * w.spec.bits * words(depth)
+    return "plane_conv" if pairs * WORD_COST <= depth else "int_conv"
+
+
+def family(plan: "Plan", node: Node) -> str:
+    x, w = (plan.types[name] for name in node.inputs)
+    return table_of(x, w, getattr(node.op, "groups", 1))
+
+
+def reads(plan: "Plan", node: Node) -> Layout:
+    x, w = (plan.types[name] for name in node.inputs)
+    match family(plan, node):
+        case "float_conv":
+            return Layout.FLOAT
+        case "int_conv":
+            assert w.spec is not None
+            return whole(x.spec) if w.spec.magnitude < 2**15 else Layout.INT
+    return Layout.PLANES
+
+
+def lower(plan: "Plan", group: Group) -> None:
+    node, table, layout = group.root, family(plan, group.root), reads(plan, group.root)
+    x, w = (plan.types[name] for name in node.inputs)
+    problem, weights, source = (conv if isinstance(node.op, Conv) else linear)(plan, node, layout)
+    kernel = choose(TABLES[table], problem, plan.forced)
+    assert kernel.pack is not None
+    lanes = kernel.tile[1] if kernel.tile else 1
+    packed = padded(kernel.pack(weights, w.spec, problem.groups))
+    places: dict[str, Place] = {"x": source, "weights": packed, "block": lanes}
+    if table == "plane_conv":
+        assert x.spec is not None
+        bias = plane_conv.reference.bias(lanes, weights, x.spec, problem.groups)
+        places["bias"] = padded(bias)
+    plan.window(table, problem, places, group)
+
+
+def linear(plan: "Plan", node: Node, layout: Layout) -> tuple[Problem, np.ndarray, Buffer]:
+    """All rows of all images make one endless row of pixels under a kernel of one."""
+    x, w = (plan.types[name] for name in node.inputs)
+    assert w.value is not None
+    problem = Problem(x.shape[-1], len(w.value), x_spec=x.spec, w_spec=w.spec, layout=layout)
+    return problem, w.value[:, None, None, :], plan.held[node.inputs[0]][layout]
+
+
+def conv(plan: "Plan", node: Node, layout: Layout) -> tuple[Problem, np.ndarray, Buffer]:
+    op, (x, w) = node.op, (plan.types[name] for name in node.inputs)
+    assert isinstance(op, Conv)
+    assert w.value is not None
+    weights = w.value[:, None] if w.value.ndim == 3 else w.value
+    source = plan.held[node.inputs[0]][layout]
+    padding, sides = two(op.padding, (0, 0)), two(x.shape[:-1], 1)
+    if op.pad_value and any(map(any, padding)):
+        source = move.pad(plan, node, layout, source, sides, padding)
+        sides = tuple(s + sum(ends) for s, ends in zip(sides, padding, strict=True))
+        padding = ((0, 0), (0, 0))
+    out = two(plan.types[node.output].shape[:-1], 1)
+    kernel, stride = weights.shape[1:3], two(op.stride, 1)
+    if kernel == stride == (1, 1) and not any(map(any, padding)):
+        sides = out = (1, ENDLESS)  # as a linear layer: no row ever breaks a tile
+    problem = Problem(
+        x.shape[-1],
+        len(weights),
+        sides,
+        out,
+        kernel,
+        stride,
+        padding,
+        two(op.dilation, 1),
+        op.groups,
+        x.spec,
+        w.spec,
+        layout,
+    )
+    return problem, weights, source
+
+
+def padded(values: np.ndarray) -> np.ndarray:
+    """Aligned to a cache line, with slack for the last vector."""
+    raw = np.zeros(values.nbytes + 128, np.uint8)
+    start = -raw.ctypes.data % 64
+    out = raw[start : start + values.nbytes].view(values.dtype).reshape(values.shape)
+    out[:] = values
+    return out

@@ -1,0 +1,82 @@
+"""Compiled kernels on disk: found again, never trusted blindly, never in the way."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lowbit.kernels import cache
+
+COMPILE = """
+import warnings
+from numba import types
+from lowbit.kernels import entry, cache
+
+def one_more(x):
+    return x + 1
+
+entry_ = entry.compiled(one_more, "one_more", types.int64(types.int64))
+print(entry_.ctypes(41), entry_.cache_hits)
+"""
+
+
+def run(directory: Path, **environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-c", COMPILE],
+        env={**os.environ, "LOWBIT_CACHE": str(directory), **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+
+def test_the_second_process_compiles_nothing(tmp_path):
+    assert run(tmp_path).stdout.split() == ["42", "0"]
+    assert run(tmp_path).stdout.split() == ["42", "1"]
+    (folder,) = tmp_path.iterdir()
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:100], lambda data: data[:-1] + b"?"])
+def test_a_damaged_file_is_wiped_once(tmp_path, damage):
+    run(tmp_path)
+    (file,) = tmp_path.glob("*/one_more")
+    file.write_bytes(damage(file.read_bytes()))
+    again = run(tmp_path)
+    assert again.stdout.split() == ["42", "0"]
+    assert "cache wiped" in again.stderr
+    assert run(tmp_path).stdout.split() == ["42", "1"]
+
+
+def test_without_a_directory_there_is_one_warning(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    result = run(blocked)
+    assert result.stdout.split() == ["42", "0"]
+    assert result.stderr.count("compiled anew in every process") == 1
+
+
+def test_another_cpu_has_another_directory(tmp_path):
+    run(tmp_path)
+    run(tmp_path, NUMBA_CPU_NAME="generic")
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_directory_that_others_may_write_is_refused(tmp_path):
+    tmp_path.chmod(0o777)
+    with pytest.raises(PermissionError, match="can be written by other users"):
+        cache.check(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="no user ids here")
+def test_somebody_elses_directory_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    with pytest.raises(PermissionError, match="belongs to another user"):
+        cache.check(tmp_path)
+
+
+def test_every_source_is_in_the_key():
+    names = {path.name for path in cache.sources()}
+    assert {"window.py", "generic.py", "simd.py", "execute.py"} <= names

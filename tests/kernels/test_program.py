@@ -1,0 +1,109 @@
+"""The program runner against the meaning of each instruction, around every vector and word."""
+
+import numpy as np
+import pytest
+
+from lowbit.kernels import entry, layout, program
+from lowbit.kernels.program import Op, generic, reference
+from lowbit.kernels.program.assemble import assemble
+from lowbit.spec import BINARY, TERNARY, QuantSpec, odd, unsigned
+
+WIDTHS = (1, 15, 16, 17, 63, 64, 65, 130)
+PIXELS = 5
+
+
+def run_both(steps, values: np.ndarray, out: np.ndarray) -> None:
+    """`out` is what the steps store to; both runners must leave the same there."""
+    code, (pixels, width) = assemble(steps), values.shape
+    reference.run(code.ctypes.data, values.copy(), 0)
+    want = out.copy()
+    out[:] = out.dtype.type(0)
+    stride = (width + 63) // 64 * 64
+    scratch = np.full((pixels + 1, stride), 77, values.dtype)
+    scratch[:pixels, :width] = values
+    runner = entry.compiled(generic.run, "program", program.SIGNATURE).ctypes
+    runner(code.ctypes.data, scratch.ctypes.data, 0, pixels, 0, width, stride)
+    np.testing.assert_array_equal(out, want)
+
+
+def vector(values, dtype=np.float32) -> np.ndarray:
+    padded = np.zeros(len(values) + 64, dtype)
+    padded[: len(values)] = values
+    return padded
+
+
+def word_store(out):
+    return {"op": Op.STORE_WORD, "at": out.ctypes.data, "row": 4 * out.shape[1]}
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(
+    "op", [Op.ADD, Op.SUB, Op.SUB_FROM, Op.MUL, Op.DIV, Op.PRELU, Op.RELU, Op.CLAMP]
+)
+def test_float_arithmetic(op, width):
+    rng = np.random.default_rng(width)
+    x, y = rng.normal(size=(PIXELS, width)).astype(np.float32), vector(rng.normal(size=width))
+    high, out = vector(y[:width] + 1), np.zeros_like(x)
+    run_both([{"op": op, "at": y.ctypes.data, "second": high.ctypes.data}, word_store(out)], x, out)
+
+
+@pytest.mark.parametrize(("div", "mod"), [(1, 0), (2, 0), (1, 3), (2, 2)])
+def test_operands_repeat_over_pixels(div, mod):
+    rng = np.random.default_rng(0)
+    x, y = (rng.normal(size=(n, 20)).astype(np.float32) for n in (PIXELS, PIXELS + 2))
+    out = np.zeros_like(x)
+    add = {"op": Op.ADD, "at": y.ctypes.data, "row": 80, "div": div, "mod": mod}
+    run_both([add, word_store(out)], x, out)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("spec", [BINARY, TERNARY, unsigned(2), odd(2), odd(4)], ids=str)
+def test_planes_are_stored_and_loaded(width, spec):
+    rng = np.random.default_rng(width)
+    codes = (rng.integers(0, spec.levels, (PIXELS, width)) * spec.step + spec.lo).astype(np.int32)
+    planes = np.zeros((PIXELS, spec.bits, layout.words(width)), np.uint64)
+    named = {"lo": spec.lo, "step": spec.step, "planes": spec.bits, "channels": width}
+    place = {"at": planes.ctypes.data, "row": 8 * planes[0].size, **named}
+    run_both([{"op": Op.STORE_PLANES, **place}], codes, planes)
+    out = np.zeros_like(codes)
+    run_both([{"op": Op.LOAD_PLANES, **place}, word_store(out)], np.zeros_like(codes), out)
+    np.testing.assert_array_equal(out, codes)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.float32])
+@pytest.mark.parametrize("levels", [1, 3, 15, 16, 255])
+@pytest.mark.parametrize("width", [1, 17, 64])
+def test_thresholds_count_what_they_reach(dtype, levels, width):
+    rng = np.random.default_rng(levels)
+    t = np.sort(rng.integers(-40, 40, (width, levels)), 1).astype(dtype)
+    x = rng.integers(-50, 50, (PIXELS, width)).astype(dtype)
+    falling = rng.integers(0, 2, width)
+    base = vector(np.where(falling, levels - 7, -7), np.int32)
+    slope = vector(np.where(falling, -1, 1), np.int32)
+    step = {"levels": levels, "second": base.ctypes.data, "third": slope.ctypes.data}
+    out = np.zeros((PIXELS, width), np.int32)
+    rows = np.stack([vector(column, dtype) for column in t.T])
+    kind = "FLOAT" if dtype == np.float32 else "INT"
+    for op, at, more in (
+        (Op[f"THRESHOLD_{kind}"], rows, {"channels": rows.shape[1]}),
+        (Op[f"SEARCH_{kind}"], t, {"by_channel": 1}),
+    ):
+        run_both([{"op": op, "at": at.ctypes.data, **step, **more}, word_store(out)], x, out)
+        count = (x[:, :, None] >= t).sum(2)
+        np.testing.assert_array_equal(out, np.where(falling, levels - count, count) - 7)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_bytes_and_floats_are_stored_exactly_as_far_as_they_go(width):
+    codes = np.arange(PIXELS * width, dtype=np.int32).reshape(PIXELS, width) % 256 - 128
+    signed, floats = np.zeros((PIXELS, width), np.int8), np.zeros((PIXELS, width), np.float32)
+    run_both([{"op": Op.STORE_BYTE, "at": signed.ctypes.data, "row": width}], codes, signed)
+    as_float = {"op": Op.STORE_AS_FLOAT, "at": floats.ctypes.data, "row": 4 * width}
+    run_both([as_float], codes, floats)
+
+
+def test_the_index_of_an_alphabet_is_what_is_packed():
+    spec = QuantSpec(-3, 3, 2)
+    planes = layout.pack(np.array([[-3, -1, 1, 3]]), spec)
+    assert planes.tolist() == [[[0b1010], [0b1100]]]
+    assert layout.unpack(planes, 4, spec).tolist() == [[-3, -1, 1, 3]]
