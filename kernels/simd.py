@@ -33,7 +33,8 @@ class VectorModel(models.PrimitiveModel):
 
 intrinsic: Any = extending.intrinsic  # what it makes is called from jitted code alone
 
-U64x8, I32x16, F32x16 = Vector(I64, 8), Vector(I32, 16), Vector(F32, 16)
+U64x8, I64x16 = Vector(I64, 8), Vector(I64, 16)
+I32x16, F32x16 = Vector(I32, 16), Vector(F32, 16)
 
 
 # Instructions

@@ -49,12 +49,12 @@ def taps(p, t):
 def mean_ints(p, t, c0, width, out):
     count = vectors.fill_float(np.float32(taps(p, t)))
     for c in range(0, width, LANES):
-        total = vectors.fill(0)
+        total = vectors.fill_wide(0)
         for ky in range(t.ky0, t.ky1):
             for kx in range(t.kx0, t.kx1):
                 pixel = t.x + (ky * p.w + kx) * p.x_pixel
-                total = vectors.plus(total, load_codes(p.x_kind, pixel, c0 + c))
-        store_f32(out + 4 * c, vectors.div(vectors.to_float(total), count), LANES)
+                total = vectors.plus_wide(total, load_codes(p.x_kind, pixel, c0 + c))
+        store_f32(out + 4 * c, vectors.div(vectors.wide_to_float(total), count), LANES)
 
 
 @inner

@@ -10,6 +10,7 @@ from lowbit.kernels.simd import (
     I32,
     F32x16,
     I32x16,
+    I64x16,
     load,
     over,
     splat,
@@ -103,9 +104,19 @@ def larger(builder, x, y):
     return builder.select(builder.icmp_signed(">", x, y), x, y)
 
 
-@over(I32x16, I32x16, I32x16)
-def plus(builder, x, y):
-    return builder.add(x, y)
+@over(I64x16, I64x16, I32x16)
+def plus_wide(builder, total, x):
+    return builder.add(total, builder.sext(x, total.type))
+
+
+@over(F32x16, I64x16)
+def wide_to_float(builder, total):
+    return builder.sitofp(total, F32x16.llvm)
+
+
+@over(I64x16, types.int64)
+def fill_wide(builder, value):
+    return splat(builder, value, LANES)
 
 
 @over(F32x16, types.float32)

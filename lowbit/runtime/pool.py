@@ -1,6 +1,5 @@
 """Plans pooling."""
 
-import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -51,10 +50,7 @@ def geometry(plan: "Plan", node: Node, problem: Problem) -> tuple[Problem, str]:
     if isinstance(op, Mean):
         sides = (1, pixels_of(x))
         problem = replace(problem, sides=sides, out=(1, 1), kernel=sides)
-        if x.spec is None:
-            return problem, "mean"
-        check_sums(node, problem)
-        return problem, "avg_pool"
+        return problem, "mean" if x.spec is None else "avg_pool"
     assert isinstance(op, MaxPool | AvgPool)
     problem = replace(
         problem,
@@ -67,14 +63,5 @@ def geometry(plan: "Plan", node: Node, problem: Problem) -> tuple[Problem, str]:
     )
     if isinstance(op, MaxPool):
         return problem, "max_bits" if problem.layout is Layout.PLANES else "max_pool"
-    check_sums(node, problem)
     return problem, "avg_pool"
 
-
-def check_sums(node: Node, problem: Problem) -> None:
-    """Integer windows are summed in int32."""
-    if problem.x_spec is None:
-        return
-    reach = problem.x_spec.magnitude * math.prod(problem.kernel)
-    if reach >= 2**31:
-        raise NotImplementedError(f"{node}: its sums may reach {reach}, past int32")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lowbit.runtime.plan import Plan
 
 # A word of 64 channels of one pair of planes costs about as much as so many byte products.
-WORD_COST = 4
+WORD_COST = 9
 
 
 def packable(spec: QuantSpec) -> bool:

@@ -143,7 +143,8 @@ class Builder:
             return self.add(ops.Mean(), x)
         if kind == "avg":
             return self.add(ops.AvgPool(kernel, stride, pads, int(self.rng.integers(2))), x)
-        dilation = tuple(int(v) for v in self.rng.integers(1, 3, dims))
+        # A dilated window in the padding may miss a small image altogether.
+        dilation = tuple(1 if any(p) else int(self.rng.integers(1, 3)) for p in pads)
         return self.add(ops.MaxPool(kernel, stride, pads, dilation), x)
 
     def shape(self, x: str) -> str | None:
