@@ -179,7 +179,8 @@ RULES: dict[object, Rule] = {}
 
 
 def operands(lowering: Lowering, node: Node) -> list[Node]:
-    return node.all_input_nodes
+    """Its tensors; a size (the batch's) is read from the shapes themselves."""
+    return [n for n in node.all_input_nodes if isinstance(n.meta.get("val"), Tensor)]
 
 
 # Where a rule reads further back than its operands, it says from which nodes.
