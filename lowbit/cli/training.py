@@ -23,10 +23,17 @@ def quickstart(
     folder: Annotated[Path, typer.Option(help="Where the network and its checkpoint go.")] = Path(
         "lowbit-quickstart"
     ),
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training images.")] = 3,
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Passes over the images: 3, or 15 of the embedded subset."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train a small binary network on Fashion-MNIST, export it, run it, compare, in minutes."""
+    """Train a binary and a two-bit network and their float twin, export, run, compare: minutes.
+
+    Needs the training extra: pip install "lowbit[train]". Stop it at any time; it goes on from the
+    last epoch.
+    """
     from lowbit.quickstart import main
 
     main(folder, epochs, as_json)
