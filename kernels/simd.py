@@ -93,19 +93,8 @@ def pointers(element: types.Type) -> Any:
     return pointer
 
 
-as_f32, as_i32, as_i16, as_i8, as_u8, as_u16, as_u64, as_i64 = map(
-    pointers,
-    (
-        types.float32,
-        types.int32,
-        types.int16,
-        types.int8,
-        types.uint8,
-        types.uint16,
-        types.uint64,
-        types.int64,
-    ),
-)
+as_f32, as_i32 = pointers(types.float32), pointers(types.int32)
+as_u16, as_u64 = pointers(types.uint16), pointers(types.uint64)
 
 
 def zeros(vector: Vector, count: int) -> Any:

@@ -1,5 +1,7 @@
 """Convolution of integer codes that are not worth cutting into planes."""
 
+from functools import partial
+
 import numpy as np
 
 from lowbit.kernels import dense, depthwise, products
@@ -9,13 +11,13 @@ from lowbit.kernels.table import Kernel
 from lowbit.spec import QuantSpec
 
 
-def pack_pairs(w: np.ndarray, spec: QuantSpec, groups: int) -> np.ndarray:
-    """(O, kh, kw, C / groups) to [group][block of 32][tap][pair of channels][lane][2] int16."""
-    return products.blocks(w.astype(np.int16), groups, 32, unit=2)
+def pack_pairs(block: int, w: np.ndarray, spec: QuantSpec, groups: int) -> np.ndarray:
+    """(O, kh, kw, C / groups) to [group][block][tap][pair of channels][lane][2] int16."""
+    return products.blocks(w.astype(np.int16), groups, block, unit=2)
 
 
-def pack_words(w: np.ndarray, spec: QuantSpec, groups: int) -> np.ndarray:
-    return products.blocks(w.astype(np.int32), groups, 32)
+def pack_words(block: int, w: np.ndarray, spec: QuantSpec, groups: int) -> np.ndarray:
+    return products.blocks(w.astype(np.int32), groups, block)
 
 
 def pack_depthwise(w: np.ndarray, spec: QuantSpec, groups: int) -> np.ndarray:
@@ -43,15 +45,23 @@ KERNELS = (
     Kernel(
         "int_conv_pairs_4x32",
         dense.kernel(dense.BytePairs, 4, 2),
+        frozenset({"avx512bw"}),
         tile=(4, 32),
-        pack=pack_pairs,
+        pack=partial(pack_pairs, 32),
         fits=bytes_by_int16,
     ),
     Kernel(
-        "int_conv_words_4x32",
-        dense.kernel(dense.Words, 4, 2),
-        tile=(4, 32),
-        pack=pack_words,
+        "int_conv_pairs_4x16",
+        dense.kernel(dense.BytePairs, 4, 1),
+        tile=(4, 16),
+        pack=partial(pack_pairs, 16),
+        fits=bytes_by_int16,
+    ),
+    Kernel(
+        "int_conv_words_4x16",
+        dense.kernel(dense.Words, 4, 1),
+        tile=(4, 16),
+        pack=partial(pack_words, 16),
         fits=words,
     ),
     Kernel("int_conv_reference", reference.run, pack=reference.pack, reference=True),

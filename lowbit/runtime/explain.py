@@ -6,8 +6,8 @@ from lowbit.runtime import program
 from lowbit.runtime.plan import Plan
 from lowbit.runtime.step import Buffer
 
-SLOW = ("reference", "words")
-FLOAT = ("float_conv",)
+# What deserves a second look, by a word of the kernel's name.
+FLAGS = {"reference": "REFERENCE", "float_conv": "FLOAT", "int_conv_words": "SLOW"}
 
 
 @dataclass(frozen=True)
@@ -15,8 +15,9 @@ class Row:
     nodes: tuple[str, ...]
     kernel: str
     what: str
+    shape: str  # of the last node's tensor
     epilogue: str
-    bytes: int  # read and written in the arena, an image
+    bytes: int  # of the tensors that it reads or writes, an image
     passed_over: tuple[str, ...]
     flags: tuple[str, ...]
 
@@ -27,10 +28,10 @@ class Explanation:
     arena: int
 
     def __str__(self) -> str:
-        head = ("kernel", "nodes", "what", "bytes", "flags", "then")
+        head = ("kernel", "nodes", "what", "makes", "bytes", "flags", "then")
         lines = [head]
         for r in self.rows:
-            cells = (r.kernel, " ".join(r.nodes), r.what, str(r.bytes), " ".join(r.flags))
+            cells = (r.kernel, " ".join(r.nodes), r.what, r.shape, str(r.bytes), " ".join(r.flags))
             lines.append((*cells, r.epilogue))
         widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
         text = [
@@ -47,21 +48,18 @@ def explain(plan: Plan, arena: int) -> Explanation:
     rows = []
     for step in plan.steps:
         name = step.kernel.name
-        flags = [f.upper() for f in ("reference",) if step.kernel.reference]
-        if name.startswith(FLOAT):
-            flags.append("FLOAT")
-        if "words_" in name and name.startswith("int_conv"):
-            flags.append("SLOW")
+        flags = tuple(flag for word, flag in FLAGS.items() if word in name)
         touched: list[Buffer] = list(dict.fromkeys(step.buffers()))
         rows.append(
             Row(
                 step.nodes,
                 name,
                 step.title,
+                str(plan.types[step.nodes[-1]]) if step.nodes else "",
                 program.names(step.program),
                 sum(b.size for b in touched),
                 step.passed_over,
-                tuple(flags),
+                flags,
             )
         )
     return Explanation(tuple(rows), arena)

@@ -64,4 +64,3 @@ def geometry(plan: "Plan", node: Node, problem: Problem) -> tuple[Problem, str]:
     if isinstance(op, MaxPool):
         return problem, "max_bits" if problem.layout is Layout.PLANES else "max_pool"
     return problem, "avg_pool"
-
