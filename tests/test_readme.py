@@ -4,6 +4,7 @@ import importlib.util
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -15,7 +16,8 @@ def test_the_python_example_runs(tmp_path, monkeypatch):
     (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     names: dict = {}
     exec(compile(example, "README.md", "exec"), names)
-    assert names["logits"].tobytes() == names["model"](names["images"]).detach().numpy().tobytes()
+    expected = names["model"](names["images"]).detach().numpy()
+    assert np.array_equal(names["logits"], expected)  # sums of signs: the file's stay integers
 
 
 def test_the_measured_section_is_what_was_measured():
