@@ -72,7 +72,7 @@ def weighs(row: Row) -> bool:
 
 def account(graph: Graph, rows: dict[str, Row]) -> None:
     """Adds the graph's constants and products to the rows of the modules they came from."""
-    types, counted = verify(graph), set()
+    types, counted = verify(graph), set[str]()
     for node in graph.nodes:
         row = rows.setdefault(node.source, Row(node.source or "(top)"))
         for name in set(node.inputs) & set(graph.constants) - counted:

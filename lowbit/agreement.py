@@ -7,6 +7,7 @@ program is compared with what torch computes there, and the runtime's outputs wi
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -143,7 +144,8 @@ def run(captured: Captured, x: Tensor) -> dict:
         for node in captured.operations:
             args = torch.fx.map_arg(node.args, lambda n: copied(values[n]))
             kwargs = torch.fx.map_arg(node.kwargs, lambda n: copied(values[n]))
-            values[node] = node.target(*args, **kwargs)
+            operation: Any = node.target
+            values[node] = operation(*args, **kwargs)
     return values
 
 

@@ -7,6 +7,7 @@ import matplotlib as mpl
 
 mpl.use("agg")  # no display is needed to write a file
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 
 def draw(points: Sequence[tuple[str, float, float, float]], path: Path) -> None:
@@ -21,6 +22,9 @@ def draw(points: Sequence[tuple[str, float, float, float]], path: Path) -> None:
                 point[0], (point[column], 100 * point[1]), (6, 6), textcoords="offset points"
             )
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel(label)
         axes.margins(0.25, 0.2)
         axes.grid(True, which="both", linewidth=0.3, zorder=0)

@@ -132,8 +132,8 @@ def measure(
     file = folder / f"{name}.safetensors"
     lowbit.export(model, images[:1]).save(file)
     report = lowbit.verify(model, file, images.split(500))
-    network = lowbit.load(file)
-    found = network(images.numpy())
+    network = lowbit.load(file, batch=100)
+    found = np.asarray(network(images.numpy()))
     return Result(
         name=name,
         scheme=name,

@@ -116,7 +116,7 @@ def steps(graph: Graph) -> list[dict[str, object]]:
         fresh = (set(node.inputs) & set(graph.constants)) - counted
         counted |= fresh
         size = sum(payload_bytes(graph.constants[name]) for name in fresh)
-        op = node.op.name  # type: ignore[attr-defined]
+        op = node.op.name
         rows.append(step(node.output, op, types[node.output], size, node.source))
     return rows
 

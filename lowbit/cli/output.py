@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from lowbit.tables import table
 
@@ -19,11 +18,9 @@ def print_json(report: Mapping[str, object]) -> None:
 
 
 def print_table(headers: Sequence[str], rows: Sequence[Sequence], title: str = "") -> None:
-    """Text in cells is shown as it is: names come from files and may look like markup."""
-    plain = [[escape(c) if isinstance(c, str) else c for c in row] for row in rows]
     # A pipe has no width, and a table cut at 80 columns is of no use in it.
     console = Console(width=None if sys.stdout.isatty() else 160)
-    console.print(table(headers, plain, escape(title)))
+    console.print(table(headers, rows, title))
 
 
 def print_lines(lines: Sequence[str]) -> None:

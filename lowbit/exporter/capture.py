@@ -16,9 +16,10 @@ from torch.fx import Node
 
 from lowbit.exporter.errors import ExportError, refuse
 from lowbit.quant import Quantizer
+from lowbit.quant.snap import snap_op
 from lowbit.spec import QuantSpec
 
-SNAP = torch.ops.lowbit.snap.default
+SNAP = snap_op._opoverload
 ONES_LIKE_ITS_ARGUMENTS = {torch.ops.aten.new_ones.default, torch.ops.aten.new_zeros.default}
 
 

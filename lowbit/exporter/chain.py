@@ -82,7 +82,7 @@ def chain_of(
     if not axes:
         shape = (1,) * (nodes[0].meta["val"].ndim - 1)
         return Chain(root, tuple(nodes), constants, spec, shape, None, through)
-    rank, axis, channels = next(iter(axes))  # type: ignore[misc]
+    rank, axis, channels = next(iter(axes))
     if len(axes) > 1 or axis < 0:
         return None
     shape = tuple(channels if i == axis else 1 for i in range(rank))

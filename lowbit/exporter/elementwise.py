@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.fx import Node
 
+from lowbit.quant.snap import snap_op
+
 aten = torch.ops.aten
 UP, DOWN, UNKNOWN = 1.0, -1.0, float("nan")
 
@@ -95,7 +97,7 @@ ELEMENTWISE: dict[object, Rule] = {
     aten.lt.Tensor: falls,
     aten.maximum.default: of_sum,
     aten.minimum.default: of_sum,
-    torch.ops.lowbit.snap.default: rises,
+    snap_op._opoverload: rises,
 }
 RISING = (
     *(aten.relu.default, aten.relu_.default, aten.relu6.default, aten.relu6_.default),

@@ -24,8 +24,6 @@ from lowbit.ir import Graph, InvalidGraph, Op, TensorType, ops
 from lowbit.ir import Node as IrNode
 from lowbit.spec import QuantSpec, unsigned
 
-EXACT = 2**24
-
 
 @dataclass(frozen=True)
 class Value:
@@ -115,7 +113,6 @@ class Lowering:
         self.nodes.append(IrNode(op, names, name, module_path(node)))
         self.interned[key] = name
         self.types[name] = type_
-        self.check_exact(type_, node)
         return Value(name, type_, axes)
 
     def fresh(self, stem: str) -> str:
@@ -132,10 +129,6 @@ class Lowering:
             self.interned[key] = name
             self.constants[name] = self.types[name] = TensorType(value.shape, spec, value)
         return self.interned[key]
-
-    def check_exact(self, type_: TensorType, node: Node) -> None:
-        if type_.spec is not None and type_.spec.magnitude > EXACT:
-            self.note(node, f"sums reach {type_.spec.magnitude}, beyond 2^24: torch rounds them")
 
     def note(self, node: Node, text: str) -> None:
         self.notes.append(f"{module_path(node) or node.name}: {text}")

@@ -1,7 +1,7 @@
 """An operator is a type rule and a reference evaluation. Kernels are somewhere else."""
 
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import ClassVar, Protocol, TypeVar
 
 import numpy as np
 
@@ -10,6 +10,8 @@ from lowbit.ir.types import TensorType
 
 class Op(Protocol):
     """A frozen dataclass whose fields are the operator's attributes: int, float or tuples."""
+
+    name: ClassVar[str]
 
     @property
     def infer(self) -> Callable[..., TensorType]:
@@ -38,7 +40,7 @@ def op(name: str) -> Callable[[T], T]:
         if name in OPS:
             raise ValueError(f"operator {name!r} is already {OPS[name].__qualname__}")
         OPS[name] = cls
-        cls.name = name
+        cls.name = name  # type: ignore[attr-defined]
         return cls
 
     return register

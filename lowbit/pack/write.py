@@ -62,4 +62,4 @@ def described(type_: TensorType) -> tuple[object, object]:
 def node(n: Node) -> list[object]:
     kinds = attribute_types(type(n.op))
     values = {k: float(getattr(n.op, k)) if t is float else getattr(n.op, k) for k, t in kinds}
-    return [n.op.name, values, n.inputs, n.output, n.source]  # type: ignore[attr-defined]
+    return [n.op.name, values, n.inputs, n.output, n.source]

@@ -2,7 +2,14 @@
 
 import lightning as L
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 
 class FitBar(L.Callback):
@@ -19,7 +26,7 @@ class FitBar(L.Callback):
             TextColumn("{task.fields[state]}"),
             console=console,
         )
-        self.task = None
+        self.task: TaskID | None = None
 
     def on_fit_start(self, trainer, pl_module) -> None:
         self.bar.start()

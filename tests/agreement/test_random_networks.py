@@ -24,6 +24,7 @@ spec.loader.exec_module(random_networks)
 NIGHTLY = 400
 
 
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
 @pytest.mark.parametrize(
     "seed",
     [*range(12), *(pytest.param(s, marks=pytest.mark.slow) for s in range(12, NIGHTLY))],
@@ -42,6 +43,7 @@ def test_four_implementations_agree(seed):
     np.testing.assert_array_equal(slow(pixels[:2]), eager[:2], err_msg="reference kernels")
 
 
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
 def test_the_generator_reaches_everything():
     """Over the nightly seeds, each quantizer and each kind of layer occurs."""
     from lowbit.quant import INPUTS, WEIGHTS

@@ -128,3 +128,10 @@ def test_arithmetic_rounds_each_operation_to_float32():
     assert ops.Add().evaluate(x, np.float32(1))[0] == 16777216
     with pytest.raises(ValueError, match="divisors are not zero"):
         ops.Div().infer(TensorType((1,)), TensorType((1,), None, np.zeros(1, np.float32)))
+
+
+def test_a_window_that_misses_the_image_is_refused():
+    over = ops.MaxPool((2,), (1,), ((1, 1),), (2,))
+    with pytest.raises(ValueError, match="every window meets the image"):
+        over.infer(TensorType((1, 4), BINARY))
+    assert over.infer(TensorType((2, 4), BINARY)).shape == (2, 4)

@@ -68,6 +68,7 @@ def graph_of_every_op() -> Graph:
         Node(ops.Linear(), ("reshape", "matrix"), "linear"),
         Node(ops.Threshold(-1, 1, 1), ("linear", "thresholds", "falling"), "threshold"),
         Node(ops.Conv((1, 1), ((0, 1), (1, 0)), (1, 1)), ("codes", "kernel"), "conv"),
+        *eight_bit_nodes(),
     )
     assert {type(node.op) for node in nodes} == set(OPS.values())
     constants = {
@@ -77,8 +78,26 @@ def graph_of_every_op() -> Graph:
         "thresholds": constant([[-1, 2]], QuantSpec(-9, 9)),
         "falling": constant([0], unsigned(1)),
         "kernel": constant(np.ones((1, 2, 2, 2)), BINARY),
+        "bias": constant([3], QuantSpec(-9, 9)),
+        "weight_scale": constant([0.25], None),
     }
-    return Graph({"x": floats, "codes": codes}, constants, nodes, ("mean", "threshold", "conv"))
+    outputs = ("mean", "threshold", "conv", "requantize_f")
+    return Graph({"x": floats, "codes": codes}, constants, nodes, outputs)
+
+
+def eight_bit_nodes() -> tuple[Node, ...]:
+    codes = (0.5, 0, -128, 127)
+    window = ((2, 2), (2, 2), ((0, 0), (0, 0)))
+    return (
+        Node(ops.RequantizeD(1.0, *codes), ("conv", "bias", "weight_scale"), "requantize_d"),
+        Node(ops.QuantizeD(*codes), ("relu",), "quantize_d"),
+        Node(ops.QuantizeF(*codes), ("add",), "quantize_f"),
+        Node(ops.AddD(0.5, 0.5, (0, 0), 1, *codes), ("quantize_d", "quantize_f"), "add_d"),
+        Node(ops.AddF(0.5, 0.5, (0, 0), -1, *codes), ("add_d", "requantize_d"), "add_f"),
+        Node(ops.MeanCodes(*window), ("add_f",), "mean_codes"),
+        Node(ops.MulCodes((0, 1)), ("mean_codes", "max_pool"), "mul_codes"),
+        Node(ops.RequantizeF(1.0, *codes), ("mul_codes", "bias", "weight_scale"), "requantize_f"),
+    )
 
 
 @pytest.fixture(scope="session")

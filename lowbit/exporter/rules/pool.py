@@ -7,6 +7,7 @@ from lowbit.exporter.errors import refuse
 from lowbit.exporter.lower import Lowering, Value, rule
 from lowbit.exporter.rules.product import tupled
 from lowbit.ir import ops
+from lowbit.nn.pool import mean_op
 
 aten = torch.ops.aten
 
@@ -76,7 +77,7 @@ def adaptive_avg_pool(lowering: Lowering, node: Node) -> Value:
     return lowering.emit(op, (value,), value.axes, node)
 
 
-@rule(torch.ops.lowbit.mean.default)
+@rule(mean_op._opoverload)
 def defined_mean(lowering: Lowering, node: Node) -> Value:
     value = lowering.channels_last(lowering.value(node.args[0]), node)
     return lowering.emit(ops.Mean(), (value,), (0,), node)

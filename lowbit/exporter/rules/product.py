@@ -7,8 +7,11 @@ from torch.fx import Node
 from lowbit.exporter.errors import refuse
 from lowbit.exporter.lower import Lowering, Value, rule
 from lowbit.ir import ops
+from lowbit.ir.ops.product import proved_range
+from lowbit.spec import QuantSpec
 
 aten = torch.ops.aten
+EXACT = 2**24  # float32 holds every integer up to here
 
 
 def weight_constant(lowering: Lowering, node: Node, argument, layout) -> str:
@@ -23,13 +26,21 @@ def weight_constant(lowering: Lowering, node: Node, argument, layout) -> str:
     return lowering.constant(array, spec, f"{node.name}.weight")
 
 
-def finish(lowering: Lowering, node: Node, value: Value, bias) -> Value:
-    if value.type.spec is None:
+def finish(lowering: Lowering, node: Node, value: Value, operands, bias) -> Value:
+    x, w = (lowering.types[o.name if isinstance(o, Value) else o] for o in operands)
+    if x.spec is None or w.spec is None:
         lowering.note(node, "sums floats, in an order that torch does not promise")
+    elif (reach := largest_partial_sum(x.spec, w.value)) > EXACT:
+        lowering.note(node, f"sums reach {reach}, beyond 2^24: torch rounds them")
     if bias is None:
         return value
     operand = bias_operand(lowering, node, bias)
     return lowering.emit(ops.Add(), (value, operand), value.axes, node)
+
+
+def largest_partial_sum(x: QuantSpec, w) -> int:
+    """Whatever the order of summation: any tap may still be missing from a partial sum."""
+    return proved_range(x, w, zero_padded=True).magnitude
 
 
 def bias_operand(lowering: Lowering, node: Node, bias: Node) -> str:
@@ -43,7 +54,7 @@ def linear(lowering: Lowering, node: Node) -> Value:
     value = lowering.natural(lowering.value(x), node)
     weight = weight_constant(lowering, node, w, (0, 1))
     out = lowering.emit(ops.Linear(), (value, weight), value.axes, node)
-    return finish(lowering, node, out, bias)
+    return finish(lowering, node, out, (value, weight), bias)
 
 
 @rule(aten.conv1d.default, aten.conv2d.default, aten.conv1d.padding, aten.conv2d.padding)
@@ -58,7 +69,7 @@ def conv(lowering: Lowering, node: Node) -> Value:
     value = lowering.channels_last(lowering.value(source), node)
     op = ops.Conv(tupled(stride, sides), pads, dilation, groups, pad_value)
     out = lowering.emit(op, (value, weight), value.axes, node)
-    return finish(lowering, node, out, bias)
+    return finish(lowering, node, out, (value, weight), bias)
 
 
 def defaults(node: Node) -> tuple:

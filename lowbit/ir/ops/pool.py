@@ -9,6 +9,13 @@ from lowbit.ir.ops.window import Pads, output_sides, pad, taps
 from lowbit.ir.types import TensorType
 
 
+def meets_the_image(side, out, kernel, stride, padding, dilation) -> bool:
+    """Has every window along an axis a tap inside? A dilated one can step over a small image."""
+    start = np.arange(out) * stride - padding[0]
+    first = np.where(start < 0, start % dilation, start)  # its first tap that is not in front
+    return bool(((first < side) & (start + dilation * (kernel - 1) >= 0)).all())
+
+
 @op("max_pool")
 @dataclass(frozen=True, slots=True)
 class MaxPool:
@@ -20,9 +27,14 @@ class MaxPool:
     dilation: tuple[int, ...]
 
     def infer(self, x: TensorType) -> TensorType:
+        require(len(x.shape) >= 2, f"x is (*sides, C): {x}")
         sides = output_sides(x.shape[:-1], self.kernel, self.stride, self.padding, self.dilation)
-        for k, d, (before, after) in zip(self.kernel, self.dilation, self.padding, strict=True):
-            require(max(before, after) < d * (k - 1) + 1, "every window meets the image")
+        windows = zip(
+            x.shape, sides, self.kernel, self.stride, self.padding, self.dilation, strict=False
+        )
+        require(
+            all(map(meets_the_image, *zip(*windows, strict=True))), "every window meets the image"
+        )
         return TensorType((*sides, x.shape[-1]), x.spec)
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
@@ -49,6 +61,7 @@ class AvgPool:
     include_pad: int = 1
 
     def infer(self, x: TensorType) -> TensorType:
+        require(len(x.shape) >= 2, f"x is (*sides, C): {x}")
         sides = output_sides(
             x.shape[:-1], self.kernel, self.stride, self.padding, (1,) * len(self.kernel)
         )

@@ -21,6 +21,8 @@ from lowbit.spec import QuantSpec
 def proved_range(x: QuantSpec, w: np.ndarray, zero_padded: bool) -> QuantSpec:
     """Equation (1) over all output channels; `w` has them first."""
     wide = w.reshape(len(w), -1).astype(np.int64)
+    largest = x.magnitude * int(np.abs(wide).max()) * wide.shape[1]
+    require(largest < 2**53, f"sums reach {largest}, beyond 2^53")  # nor would (1) be exact
     ends = np.stack([wide * x.lo, wide * x.hi])
     low, high = ends.min(0), ends.max(0)
     if zero_padded:

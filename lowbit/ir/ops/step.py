@@ -6,7 +6,7 @@ import numpy as np
 
 from lowbit.ir.op import constant, op, require
 from lowbit.ir.types import TensorType
-from lowbit.spec import QuantSpec
+from lowbit.spec import QuantSpec, unsigned
 
 
 @op("threshold")
@@ -35,6 +35,7 @@ class Threshold:
             len(x.shape) >= 1 and t.shape[0] in (1, x.shape[-1]), f"one row or one a channel: {t}"
         )
         require(falling.shape == t.shape[:1], f"one direction a row: {falling}")
+        require(falling.spec == unsigned(1), f"a direction is 0 or 1: {falling}")
         require(bool((value[:, 1:] >= value[:, :-1]).all()), "thresholds ascend")
         return TensorType(x.shape, spec)
 
@@ -66,6 +67,7 @@ class Lookup:
 
     def infer(self, x: TensorType, table: TensorType) -> TensorType:
         constant(table, "tables")
+        require(len(x.shape) >= 1, "x has channels")
         require(x.spec is not None and table.spec is not None, "x and the table are integers")
         assert x.spec is not None
         require(x.spec.lo == self.start, f"the table starts at {x.spec.lo}")
