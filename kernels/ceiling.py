@@ -1,0 +1,139 @@
+"""What this machine can do at most, from registers alone: the measure of the product kernels."""
+
+from numba import types
+
+from lowbit.kernels import dots
+from lowbit.kernels.simd import (
+    I64,
+    I32x16,
+    U64x8,
+    as_i32,
+    as_u64,
+    intrinsic,
+    load,
+    offset,
+    popcounts,
+    splat,
+    stack,
+    store,
+    zeros,
+)
+
+CHAINS = 16
+memory = stack(64)
+none = zeros(U64x8, CHAINS)
+
+
+def start(vector):
+    """The intrinsic that makes a tuple of unequal vectors: equal chains would be merged."""
+    kind = types.UniTuple(vector, CHAINS)
+
+    @intrinsic
+    def make(typingctx, seed):
+        def codegen(context, builder, signature, args):
+            acc = context.get_value_type(kind)(None)
+            for i in range(CHAINS):
+                one = builder.add(args[0], I64(i))
+                one = builder.trunc(one, vector.llvm.element) if vector is I32x16 else one
+                acc = builder.insert_value(acc, splat(builder, one, vector.llvm.count), i)
+            return acc
+
+        return kind(types.int64), codegen
+
+    return make
+
+
+u64_chains, i32_chains = start(U64x8), start(I32x16)
+
+
+def every(vector, emit):
+    """The intrinsic acc_i = emit(acc_i, w) for each of a tuple: a chain each, nothing to hoist."""
+
+    @intrinsic
+    def step(typingctx, acc, w):
+        def codegen(context, builder, signature, args):
+            acc, w = args
+            w = load(builder, w, vector.llvm)
+            for i in range(CHAINS):
+                one = emit(builder, builder.extract_value(acc, i), w)
+                acc = builder.insert_value(acc, one, i)
+            return acc
+
+        return acc(acc, types.int64), codegen
+
+    return step
+
+
+@intrinsic
+def keep(typingctx, acc, address):
+    """Stores the sum of the chains, so that they are computed."""
+
+    def codegen(context, builder, signature, args):
+        acc, address = args
+        total = builder.extract_value(acc, 0)
+        for i in range(1, CHAINS):
+            total = builder.add(total, builder.extract_value(acc, i))
+        store(builder, total, address)
+        return context.get_dummy_value()
+
+    return types.void(acc, types.int64), codegen
+
+
+count = every(
+    U64x8, lambda builder, acc, w: builder.add(acc, popcounts(builder, builder.xor(acc, w)))
+)
+dot = every(I32x16, lambda builder, acc, w: dots.dot(builder, acc, acc, w))
+multiply = every(I32x16, lambda builder, acc, w: builder.add(acc, builder.mul(acc, w)))
+
+
+def counts(address, lo, hi):
+    """512 products of signs a chain and round."""
+    acc, w = u64_chains(hi), memory()
+    as_u64(w)[0] = hi
+    for _ in range(lo, hi):
+        acc = count(acc, w)
+    keep(acc, w)
+
+
+def byte_dots(address, lo, hi):
+    """64 products of bytes a chain and round."""
+    acc, w = i32_chains(hi), memory()
+    as_i32(w)[0] = hi
+    for _ in range(lo, hi):
+        acc = dot(acc, w)
+    keep(acc, w)
+
+
+def word_products(address, lo, hi):
+    """Without an instruction for bytes: 16 products a chain and round."""
+    acc, w = i32_chains(hi), memory()
+    as_i32(w)[0] = hi
+    for _ in range(lo, hi):
+        acc = multiply(acc, w)
+    keep(acc, w)
+
+
+def products():
+    """The row for bytes that this CPU can run, and its products a chain and round."""
+    return (byte_dots, 64) if dots.available() else (word_products, 16)
+
+
+@intrinsic
+def add_line(typingctx, acc, address):
+    def codegen(context, builder, signature, args):
+        acc, address = args
+        for i in range(CHAINS // 2):  # 512 bytes
+            value = load(builder, offset(builder, address, 64 * i), U64x8.llvm)
+            total = builder.add(builder.extract_value(acc, i), value)
+            acc = builder.insert_value(acc, total, i)
+        return acc
+
+    return acc(acc, types.int64), codegen
+
+
+def read(address, lo, hi):
+    """Reads the bytes from lo to hi, a multiple of 512, once."""
+    acc = none()
+    for at in range(lo, hi, 512):
+        acc = add_line(acc, address + at)
+    keep(acc, memory())
