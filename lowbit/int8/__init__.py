@@ -1,0 +1,1 @@
+"""8-bit networks from trained float models: calibrate, quantize, inspect."""

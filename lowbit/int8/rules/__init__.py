@@ -1,0 +1,1 @@
+"""Lowering rules of 8-bit operations, one file a family."""
