@@ -5,6 +5,11 @@ will: three 3x3 convolutions without padding, two dense layers, batch norm witho
 from torch import nn
 
 from lowbit import nn as lnn
+from lowbit.zoo.architecture import architecture
+from lowbit.zoo.bits import Bits, conv, linear
+from lowbit.zoo.blocks import Shape, features, without_gamma
+
+TUTORIAL = Bits("ste_sign", "ste_sign", first="pixels", last="body")
 
 
 def larq_cnn(
@@ -20,33 +25,35 @@ def larq_cnn(
     takes the image's own bytes. With both None it is the float twin: the same shapes, with ReLU
     where the others quantize.
     """
-    image = None if weight is None else "image8"
-    activation = [] if input else [nn.ReLU()]
+    bits = Bits(weight, input, first="pixels", last="body")
+    return network((1, 28, 28), classes, bits, widths, dense)
+
+
+@architecture(paper="docs.larq.dev", input=(1, 28, 28), classes=10, bits="w1a1")
+def larq_tutorial(shape: Shape, classes: int, bits: Bits = TUTORIAL) -> nn.Module:
+    """The network of Larq's tutorial."""
+    return network(shape, classes, bits, (32, 64, 64), 64)
+
+
+def network(
+    shape: Shape, classes: int, bits: Bits, widths: tuple[int, int, int], dense: int
+) -> nn.Sequential:
+    first, body = bits.at("first"), bits.at("body")
+    act = [] if body.input else [nn.ReLU()]
     conv1, conv2, conv3 = widths
-    return nn.Sequential(
-        lnn.Conv2d(1, conv1, 3, bias=False, weight=weight, input=image),
-        nn.MaxPool2d(2),
-        batch_norm(lnn.BatchNorm2d, conv1),
-        *activation,
-        lnn.Conv2d(conv1, conv2, 3, bias=False, weight=weight, input=input),
-        nn.MaxPool2d(2),
-        batch_norm(lnn.BatchNorm2d, conv2),
-        *activation,
-        lnn.Conv2d(conv2, conv3, 3, bias=False, weight=weight, input=input),
-        batch_norm(lnn.BatchNorm2d, conv3),
-        *activation,
-        nn.Flatten(),
-        lnn.Linear(conv3 * 9, dense, bias=False, weight=weight, input=input),
-        batch_norm(lnn.BatchNorm1d, dense),
-        *activation,
-        lnn.Linear(dense, classes, bias=False, weight=weight, input=input),
-        batch_norm(lnn.BatchNorm1d, classes),
-    )
+    layers = [
+        *(conv(first, shape[0], conv1, 3, padding=0), nn.MaxPool2d(2), batch_norm(conv1), *act),
+        *(conv(body, conv1, conv2, 3, padding=0), nn.MaxPool2d(2), batch_norm(conv2), *act),
+        *(conv(body, conv2, conv3, 3, padding=0), batch_norm(conv3), *act, nn.Flatten()),
+    ]
+    size = features(nn.Sequential(*layers), shape)
+    layers += [linear(body, size, dense), batch_norm(dense, lnn.BatchNorm1d), *act]
+    layers += [linear(bits.at("last"), dense, classes), batch_norm(classes, lnn.BatchNorm1d)]
+    return nn.Sequential(*layers)
 
 
-def batch_norm(kind: type[nn.BatchNorm2d] | type[nn.BatchNorm1d], channels: int) -> nn.Module:
+def batch_norm(
+    channels: int, kind: type[nn.BatchNorm2d] | type[nn.BatchNorm1d] = lnn.BatchNorm2d
+) -> nn.Module:
     """Larq's settings: momentum 0.99 there is 0.01 here, eps 1e-3, and no gamma (scale=False)."""
-    norm = kind(channels, eps=1e-3, momentum=0.01)
-    assert norm.weight is not None
-    norm.weight.requires_grad_(False)
-    return norm
+    return without_gamma(kind(channels, eps=1e-3, momentum=0.01))

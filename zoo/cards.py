@@ -1,0 +1,109 @@
+"""A card: all that is known of one set of trained weights, as data. One JSON file each.
+
+Its accuracy is the integer network's on the whole test set; `lowbit zoo eval` finds it again.
+"""
+
+import dataclasses
+import functools
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+FOLDER = Path(__file__).parent / "cards"
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """Where a file's bytes are: in the package if it ships there, else at `url`."""
+
+    name: str
+    sha256: str
+    bytes: int
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """From bytes (N, H, W) or (N, H, W, C) to what the network takes: a border of `pad` zeros,
+    channels in front, divided by `divide`, and standardized where `mean` and `std` are given."""
+
+    pad: int = 0
+    divide: float = 255.0
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        if images.dtype != np.uint8 or images.ndim not in (3, 4):
+            raise ValueError(f"images are bytes (N, H, W) or (N, H, W, C), not {images.dtype} "
+                             f"{images.shape}")
+        planes = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
+        border = ((0, 0), (0, 0), (self.pad, self.pad), (self.pad, self.pad))
+        pixels = np.pad(planes, border).astype(np.float32) / np.float32(self.divide)
+        if self.mean:
+            mean, std = (np.float32(v).reshape(-1, 1, 1) for v in (self.mean, self.std))
+            pixels = (pixels - mean) / std
+        return np.ascontiguousarray(pixels, np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """`scheme` is the fields of a lowbit.schemes.Scheme, or None for the architecture's own.
+
+    `accuracy` is the network's whose files these are; `spread` holds every seed's, this one's
+    among them. Operations are multiply-accumulates for one image.
+    """
+
+    name: str
+    task: str
+    data: str
+    preprocess: Preprocessing
+    input: tuple[int, int, int]
+    classes: int
+    scheme: dict[str, str | None] | None
+    exact: bool
+    accuracy: float
+    test_images: int
+    seed: int
+    spread: dict[str, float]
+    cost: dict[str, float | str]
+    bits: str
+    parameters: int
+    binary_macs: int
+    low_bit_macs: int
+    float_macs: int
+    licence: str
+    paper: str
+    command: str
+    graph: File
+    weights: File
+    versions: dict[str, str]
+    notes: str = ""
+
+    @property
+    def bytes(self) -> int:
+        """Of the integer network's file."""
+        return self.graph.bytes
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), indent=1) + "\n"
+
+
+def from_json(text: str) -> Card:
+    said = json.loads(text)
+    said |= {key: File(**said[key]) for key in ("graph", "weights")}
+    preprocess = {k: tuple(v) if isinstance(v, list) else v for k, v in said["preprocess"].items()}
+    said |= {"preprocess": Preprocessing(**preprocess), "input": tuple(said["input"])}
+    return Card(**said)
+
+
+@functools.cache
+def cards_of(folder: Path) -> dict[str, Card]:
+    read = (from_json(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json")))
+    return {card.name: card for card in read}
+
+
+def cards() -> dict[str, Card]:
+    """Every card of the package, by name."""
+    return cards_of(FOLDER)
