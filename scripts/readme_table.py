@@ -1,30 +1,93 @@
-"""Writes results/measured.json into README.md, so that no number there is typed by hand.
+"""Writes the measurements under scripts/results/ into README.md, so that none is typed by hand.
 
-    python scripts/readme_table.py            rewrites the section
-    python scripts/readme_table.py --check    fails if it is out of date
+python scripts/readme_table.py            rewrites the section
+python scripts/readme_table.py --check    fails if it is out of date
 
-The file is a list of tables: {"title", "machine", "command", "rows": [{column: value}]}.
+quickstart.json      lowbit quickstart: its results.json
+larq_recipe.csv      python scripts/accuracy_larq_recipe.py
+training_step.json   python scripts/bench_training.py --json
 """
 
+import csv
 import json
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from statistics import mean, stdev
 
 ROOT = Path(__file__).parents[1]
-README, RESULTS = ROOT / "README.md", ROOT / "results" / "measured.json"
+README, RESULTS = ROOT / "README.md", ROOT / "scripts" / "results"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+LARQ = {"float": 91.4, "w1a1": 84.0, "tern_a1": 86.9, "w2a2": 87.3, "w4a4": 89.8}
 
 
-def section() -> str:
-    tables = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
-    return "\n\n".join(map(markdown, tables)) or "Nothing has been measured for this version yet."
+def quickstart(text: str) -> str:
+    report = json.loads(text)
+    first = report["networks"][0]
+    floats = ["float, torch", percent(report["float_accuracy"]), f"{first['float_bytes']:,}", ""]
+    rows = [[*floats, f"{first['torch_ms']:.3f}", "", ""]]
+    for n in report["networks"]:
+        smaller, faster = n["float_bytes"] / n["file_bytes"], n["torch_ms"] / n["runtime_ms"]
+        size = [f"{n['file_bytes']:,}", f"{smaller:.1f}x"]
+        speed = [f"{n['runtime_ms']:.3f}", f"{faster:.1f}x"]
+        rows.append([n["name"], percent(n["accuracy"]), *size, *speed, percent(n["agreement"])])
+    head = ["network", "accuracy", "bytes", "smaller", "ms an image", "faster", "logits equal"]
+    return titled(
+        f"`lowbit quickstart`: Fashion-MNIST ({report['data']} training set, {report['epochs']} "
+        f"epochs), one thread of {report['cpu']}, one image at a time. The last column is the "
+        "share of test images whose logits are torch's own to the last bit.",
+        head,
+        rows,
+    )
 
 
-def markdown(table: dict) -> str:
-    columns = list(table["rows"][0])
-    lines = [columns, ["---"] * len(columns), *(row.values() for row in table["rows"])]
-    grid = "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
-    return f"**{table['title']}**\n\n{grid}\n\n{table['machine']}. Again: `{table['command']}`"
+def recipe(text: str) -> str:
+    rows = list(csv.DictReader(text.splitlines()))
+    lines = []
+    for scheme, larq in LARQ.items():
+        best = [float(r["best"]) for r in rows if r["scheme"] == scheme]
+        if best:
+            spread = f" ± {stdev(best):.2f}" if len(best) > 1 else ""
+            lines.append([scheme, f"{mean(best):.2f}{spread}", str(len(best)), str(larq)])
+    return titled(
+        "Accuracy under the recipe of Larq's tutorial (`scripts/accuracy_larq_recipe.py`), mean "
+        "and standard deviation over seeds, beside Larq's own.",
+        ["scheme", "lowbit, %", "seeds", "Larq, %"],
+        lines,
+    )
+
+
+def training(text: str) -> str:
+    found = json.loads(text)
+    row = [f"{found['float_ms']:.0f}", f"{found['binary_ms']:.0f}", f"{found['ratio']:.2f}"]
+    return titled(
+        "A training step of a binary VGG-like network and of its float twin, eager, interleaved "
+        f"(`scripts/bench_training.py`, batch {found['batch']}, {found['threads']} threads).",
+        ["float, ms", "binary, ms", "ratio"],
+        [row],
+    )
+
+
+TABLES: dict[str, Callable[[str], str]] = {
+    "quickstart.json": quickstart,
+    "larq_recipe.csv": recipe,
+    "training_step.json": training,
+}
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.2f} %"
+
+
+def titled(title: str, head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join([title, "", *(f"| {' | '.join(line)} |" for line in lines)])
+
+
+def tables() -> Iterator[str]:
+    for name, write in TABLES.items():
+        if (RESULTS / name).exists():
+            yield write((RESULTS / name).read_text())
 
 
 def with_section(text: str, body: str) -> str:
@@ -35,7 +98,7 @@ def with_section(text: str, body: str) -> str:
 
 def main() -> None:
     text = README.read_text()
-    wanted = with_section(text, section())
+    wanted = with_section(text, "\n\n".join(tables()) or "Nothing has been measured yet.")
     if "--check" in sys.argv and wanted != text:
         sys.exit("README.md is out of date: python scripts/readme_table.py")
     README.write_text(wanted)

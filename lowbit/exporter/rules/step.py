@@ -4,6 +4,8 @@ Walking back from the snap, elementwise operations may be interleaved with *move
 reshapes), which carry values about. A mover directly on the root runs on the integers themselves.
 One further on may be pulled behind the snap, or in front of the operations before it: a reshape
 if these treat all channels alike, max pooling if these never fall, since then f(max x) = max f(x).
+Where both may be, codes of few bits are moved rather than the accumulators: they are packed, and
+their thresholds are fused into the product.
 """
 
 from dataclasses import dataclass, replace
@@ -27,6 +29,7 @@ aten = torch.ops.aten
 POOLS = dict.fromkeys((aten.max_pool2d.default, aten.max_pool1d.default), max_pool)
 SHAPES = dict.fromkeys((aten.flatten.using_ints, aten.view.default, aten.reshape.default), reshape)
 MOVERS = POOLS | SHAPES
+FEW = 2  # bits
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ def plan(lowering: Lowering, snap: Node, behind: Node | None = None) -> Plan:
     while True:
         if behind is not None:
             root, path, behind = behind, path[path.index(behind) + 1 :], None
-        found = arrange(root, path, lowering.captured.constants)
+        found = arrange(root, path, lowering.captured.constants, spec_of(snap).bits <= FEW)
         if isinstance(found, Node):
             behind = found
         elif (chain := chain_from(lowering, snap, found)) is None:
@@ -95,14 +98,14 @@ def plan(lowering: Lowering, snap: Node, behind: Node | None = None) -> Plan:
             return replace(found, chain=chain)
 
 
-def arrange(root: Node, path: list[Node], known) -> Plan | Node:
+def arrange(root: Node, path: list[Node], known, few: bool) -> Plan | Node:
     """Each mover in front of the operations or behind them; or the mover that can go to neither."""
     result = Plan(root, [], [], [])
     for i, node in enumerate(path):
         following = [n for n in path[i + 1 :] if n.target not in MOVERS]
         if node.target not in MOVERS:
             result.operations.append(node)
-        elif result.operations and commutes(node, following, known):
+        elif (result.operations or few) and commutes(node, following, known):
             result.after.append(node)
         elif not result.after and commutes(node, result.operations, known):
             result.before.append(node)
@@ -117,6 +120,10 @@ def commutes(mover: Node, operations: list[Node], known) -> bool:
         slopes = (elementwise.slope(n, lambda v: known.get(v, Slope(UP))) for n in operations)
         return all(bool((s > 0).all()) for s in slopes)
     return all(elementwise.channel_axis(n, known) is None for n in operations)
+
+
+def spec_of(snap: Node) -> QuantSpec:
+    return QuantSpec(*snap.args[1:])
 
 
 def step_sources(lowering: Lowering, snap: Node) -> list[Node]:
@@ -155,8 +162,7 @@ def planned(lowering: Lowering, snap: Node, found: Plan) -> Value | None:
 def chain_from(lowering: Lowering, snap: Node, found: Plan) -> Chain | None:
     through = {n: n.args[0] for n in (*found.before, *found.after)}
     nodes = [*found.operations, snap]
-    spec = QuantSpec(*snap.args[1:])
-    return chain_of(found.root, nodes, lowering.captured.constants, spec, through)
+    return chain_of(found.root, nodes, lowering.captured.constants, spec_of(snap), through)
 
 
 def step(lowering: Lowering, snap: Node, value: Value, chain: Chain) -> Value | None:
