@@ -1,0 +1,29 @@
+"""Where trials run. Each executor takes the same jobs and tells the same watch."""
+
+from dataclasses import dataclass
+
+from lowbit.sweep.executors import cluster, inline, processes
+from lowbit.sweep.executors.attempt import Failed, Found, Job, Outcome, Run, Tell, Watch
+
+__all__ = ["EXECUTORS", "Failed", "Found", "Job", "Outcome", "Run", "Settings", "Tell", "Watch"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`retries`: how often a trial is begun anew after its process or machine died."""
+
+    executor: str = "processes"
+    workers: int = 2
+    retries: int = 3
+    address: str | None = None
+
+
+EXECUTORS = {
+    "inline": lambda run, jobs, watch, s: inline.execute(run, jobs, watch),
+    "processes": lambda run, jobs, watch, s: processes.execute(
+        run, jobs, watch, s.workers, s.retries
+    ),
+    "ray": lambda run, jobs, watch, s: cluster.execute(
+        run, jobs, watch, s.workers, s.retries, s.address
+    ),
+}

@@ -1,0 +1,66 @@
+"""What every executor is given and gives back: a trial is tried, and what happens is told.
+
+run(config, scratch, tell) -> Found      the trial, a function that can be imported by name
+watch.started / advanced / ended         called by the executor, in the driver's process
+"""
+
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from lowbit.sweep.config import Config, canonical
+
+Tell = Callable[[float, str], None]  # the share of the trial that is done, and what it is doing
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """`result` is the same whenever and wherever the trial runs; `measured` (times, memory) is
+    not. Both are plain JSON."""
+
+    result: Mapping[str, Any]
+    measured: Mapping[str, Any]
+    network: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """`error` is one line, `trace` the traceback."""
+
+    error: str
+    trace: str
+
+
+Outcome = Found | Failed
+Run = Callable[[Config, Path, Tell], Found]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    key: str
+    config: Config
+    scratch: Path  # a folder of this trial's own, made by it if need be, that outlives a kill
+
+
+class Watch(Protocol):
+    def started(self, key: str, where: str) -> None: ...
+
+    def advanced(self, key: str, share: float, what: str) -> None: ...
+
+    def ended(self, key: str, outcome: Outcome) -> None: ...
+
+
+def attempt(run: Run, job: Job, tell: Tell) -> Outcome:
+    """Runs the trial. Whatever it raises is its outcome, save for Ctrl-C."""
+    try:
+        found = run(job.config, job.scratch, tell)
+        canonical([found.result, found.measured])  # an accuracy that is NaN is a failure, too
+        return found
+    except Exception as error:
+        return Failed(one_line(error), traceback.format_exc())
+
+
+def one_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")

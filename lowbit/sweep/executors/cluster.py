@@ -1,0 +1,82 @@
+"""Trials as Ray tasks: on many machines by the cluster's address, or on a cluster of this one.
+
+Every machine needs lowbit[train,ray] of the driver's version, and the data. Results come back to
+the driver, which alone writes the store. A task whose machine or process dies is begun anew.
+"""
+
+import logging
+import os
+from collections.abc import Sequence
+from types import ModuleType
+
+from lowbit.sweep.executors.attempt import Failed, Job, Outcome, Run, Watch, attempt
+from lowbit.sweep.executors.processes import ONE_THREAD
+
+PACKAGE = 'the ray executor needs ray: pip install "lowbit[ray]"'
+
+
+def execute(
+    run: Run,
+    jobs: Sequence[Job],
+    watch: Watch,
+    workers: int = 2,
+    retries: int = 3,
+    address: str | None = None,
+) -> None:
+    """`workers` are started here when there is no `address`; at an address, a worker a CPU."""
+    ray = connected(workers, address)
+    try:
+        task = ray.remote(num_cpus=1, max_retries=retries)(tried)
+        collect(ray, task, run, list(jobs), watch)
+    finally:
+        ray.shutdown()
+
+
+def connected(workers: int, address: str | None) -> ModuleType:
+    try:
+        import ray
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(PACKAGE, name="ray") from None
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    place = {"address": address} if address else {"num_cpus": workers, "include_dashboard": False}
+    try:
+        ray.init(
+            **place,
+            runtime_env={"env_vars": {**ONE_THREAD, "PYTHONPATH": os.pathsep.join(paths())}},
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    except (ConnectionError, ValueError) as error:
+        where = address or "this machine"
+        raise ValueError(f"no Ray cluster at {where}: {' '.join(str(error).split())}") from None
+    return ray
+
+
+def paths() -> list[str]:
+    """Where a local worker finds what the driver can import, the user's model included."""
+    return [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+
+
+def tried(run: Run, job: Job) -> Outcome:
+    return attempt(run, job, lambda share, what: None)
+
+
+def collect(ray, task, run: Run, jobs: list[Job], watch: Watch) -> None:
+    """Keeps one task a CPU under way, so that what is shown as running is; CPUs may come and go."""
+    running: dict = {}
+    while jobs or running:
+        while jobs and len(running) < max(1, int(ray.cluster_resources().get("CPU", 1))):
+            job = jobs.pop(0)
+            running[task.remote(run, job)] = job.key
+            watch.started(job.key, "ray")
+        done, _ = ray.wait([*running], timeout=1)
+        for reference in done:
+            watch.ended(running.pop(reference), fetched(ray, reference))
+
+
+def fetched(ray, reference) -> Outcome:
+    try:
+        return ray.get(reference)
+    except ray.exceptions.RayError as error:
+        text = " ".join(str(error).split())
+        return Failed(f"{type(error).__name__}: {text[:300]}", str(error))

@@ -1,0 +1,145 @@
+"""Trials in processes of this machine, each on one thread; a process that dies is replaced.
+
+Processes are spawned, not forked: neither OpenMP's nor Numba's threads survive a fork. A worker
+ends with its driver, so that none is left to compute what nobody will store, and leaves Ctrl-C to
+the driver.
+"""
+
+import contextlib
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing import connection, get_context, parent_process
+from multiprocessing.connection import Connection
+from typing import Any
+
+from lowbit.sweep.executors.attempt import Failed, Job, Run, Watch, attempt
+
+SPAWN = get_context("spawn")
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+
+
+@dataclass(eq=False)
+class Worker:
+    process: Any
+    pipe: Connection
+    job: Job | None = None
+
+
+def execute(
+    run: Run, jobs: Sequence[Job], watch: Watch, workers: int = 2, retries: int = 3
+) -> None:
+    """`retries` is how often a trial is begun anew because its process was killed."""
+    waiting, kills = deque(jobs), dict.fromkeys((job.key for job in jobs), 0)
+    crew: list[Worker] = []
+    try:
+        while waiting or any(worker.job for worker in crew):
+            staff(crew, run, min(workers, len(jobs)))
+            for worker in crew:
+                if waiting and worker.job is None:
+                    hand(worker, waiting, watch)
+            for pipe in connection.wait([w.pipe for w in crew if w.job]):
+                worker = next(w for w in crew if w.pipe is pipe)
+                if not listen(worker, watch):
+                    crew.remove(worker)
+                    mourn(worker, waiting, kills, retries, watch)
+    finally:
+        dismiss(crew)
+
+
+def staff(crew: list[Worker], run: Run, wanted: int) -> None:
+    with environment(ONE_THREAD):
+        while len(crew) < wanted:
+            ours, theirs = SPAWN.Pipe()
+            process = SPAWN.Process(target=work, args=(theirs, run), daemon=True)
+            process.start()
+            theirs.close()  # so that the worker's death ends the pipe
+            crew.append(Worker(process, ours))
+
+
+def hand(worker: Worker, waiting: deque[Job], watch: Watch) -> None:
+    worker.job = waiting.popleft()
+    watch.started(worker.job.key, f"process {worker.process.pid}")
+    with contextlib.suppress(OSError):  # it has died: `listen` will notice
+        worker.pipe.send(worker.job)
+
+
+def listen(worker: Worker, watch: Watch) -> bool:
+    """Takes one message; False if the worker has died."""
+    assert worker.job is not None
+    try:
+        kind, *content = worker.pipe.recv()
+    except (EOFError, OSError):
+        return False
+    if kind == "advanced":
+        watch.advanced(worker.job.key, *content)
+    else:
+        key, worker.job = worker.job.key, None
+        watch.ended(key, *content)
+    return True
+
+
+def mourn(
+    worker: Worker, waiting: deque[Job], kills: dict[str, int], retries: int, watch: Watch
+) -> None:
+    """Puts the trial of a dead worker back in front, unless it has cost too many."""
+    job = worker.job
+    assert job is not None
+    worker.process.join()
+    kills[job.key] += 1
+    if kills[job.key] <= retries:
+        waiting.appendleft(job)
+        return
+    error = f"its process died {kills[job.key]} times, {cause(worker.process.exitcode)}"
+    watch.ended(job.key, Failed(error, error))
+
+
+def cause(status: int) -> str:
+    """Why a process ended, by its exit status as multiprocessing gives it."""
+    if status >= 0:
+        return f"the last time with status {status}"
+    hint = " (out of memory?)" if -status == signal.SIGKILL else ""
+    return f"the last time of {signal.Signals(-status).name}{hint}"
+
+
+def dismiss(crew: list[Worker]) -> None:
+    for worker in crew:
+        worker.process.kill()
+    for worker in crew:
+        worker.process.join()
+        worker.pipe.close()
+
+
+@contextlib.contextmanager
+def environment(values: dict[str, str]) -> Iterator[None]:
+    """Sets variables that spawned processes inherit; those that the user has set stay."""
+    mine = {name: value for name, value in values.items() if name not in os.environ}
+    os.environ.update(mine)
+    try:
+        yield
+    finally:
+        for name in mine:
+            del os.environ[name]
+
+
+def work(pipe: Connection, run: Run) -> None:
+    """A worker's life: trials in, outcomes out."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=end_with_the_driver, daemon=True).start()
+
+    def tell(share: float, what: str) -> None:
+        pipe.send(("advanced", share, what))
+
+    with contextlib.suppress(EOFError, OSError):  # the driver is gone
+        while True:
+            pipe.send(("ended", attempt(run, pipe.recv(), tell)))
+
+
+def end_with_the_driver() -> None:
+    driver = parent_process()
+    assert driver is not None
+    connection.wait([driver.sentinel])
+    os._exit(1)

@@ -1,0 +1,33 @@
+"""The sweep as one call."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from lowbit.sweep.config import by_key
+from lowbit.sweep.drive import Swept, sweep
+from lowbit.sweep.executors import Settings
+from lowbit.sweep.grid import Grid
+from lowbit.sweep.store import Store
+from lowbit.sweep.watch import LiveTable
+
+DEFAULT = Settings()
+
+
+def run_sweep(
+    grid: Grid,
+    store: str | Path,
+    settings: Settings = DEFAULT,
+    console: Console | None = None,
+) -> Swept:
+    """Runs what `store` does not hold yet of the grid's trials, and gives all of them back.
+
+    Raises GridError, before anything is run, if a combination cannot be, and StoreError if the
+    store cannot be used. A trial that fails is in `failed`, and the rest goes on.
+    """
+    from lowbit.sweep.trial import run
+
+    kept, wanted = Store(store), by_key(grid.configs())
+    skipped = len(kept.finished().keys() & wanted.keys())
+    with LiveTable(wanted, skipped, console or Console(stderr=True)) as shown:
+        return sweep([*wanted.values()], kept, run, settings, shown)

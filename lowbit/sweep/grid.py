@@ -1,0 +1,84 @@
+"""The grid: models x schemes x recipes x seeds, each combination checked before any is run."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+import lowbit
+from lowbit.sweep import data as datasets
+from lowbit.sweep.config import Config
+from lowbit.sweep.machine import installed
+from lowbit.sweep.models import Factory, build, factory
+from lowbit.sweep.recipe import Recipe
+from lowbit.sweep.schemes import Scheme, scheme
+
+
+class GridError(ValueError):
+    """Combinations that cannot be: all of them, each with the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """What to sweep over. `threads` and `batches` are what latency is measured at."""
+
+    schemes: Sequence[str]
+    models: Sequence[str] = ("larq_cnn",)
+    recipes: Sequence[Recipe] = field(default_factory=lambda: [Recipe()])
+    seeds: Sequence[int] = (0,)
+    data: str = "fashion_mnist"
+    threads: Sequence[int] = (1,)
+    batches: Sequence[int] = (1,)
+    rounds: int = 100
+
+    def configs(self) -> list[Config]:
+        """Every trial, seeds outermost: each scheme has one result before any has two."""
+        require_one_thread(self.threads)
+        models = [factory(text) for text in self.models]
+        schemes = [scheme(text) for text in self.schemes]
+        check(models, schemes)
+        common = {
+            "format": 1,
+            "data": datasets.described(self.data),
+            "measure": self.measure(),
+            "versions": {"lowbit": lowbit.__version__, "torch": installed("torch")},
+        }
+        return [
+            {
+                **common,
+                "model": model.to_json(),
+                "scheme": quantizers.to_json(),
+                "recipe": recipe.to_json(),
+                "seed": seed,
+            }
+            for seed, recipe, model, quantizers in product(
+                self.seeds, self.recipes, models, schemes
+            )
+        ]
+
+    def measure(self) -> dict[str, Any]:
+        return {
+            "threads": list(self.threads),
+            "batches": list(self.batches),
+            "rounds": self.rounds,
+        }
+
+
+def require_one_thread(threads: Iterable[int]) -> None:
+    if set(threads) != {1}:
+        raise GridError(f"the runtime uses one thread so far: --threads 1, not {list(threads)}")
+
+
+def check(models: list[Factory], schemes: list[Scheme]) -> None:
+    """Builds every combination once, which takes milliseconds and finds what can never run."""
+    refused = []
+    for model, quantizers in product(models, schemes):
+        try:
+            build(model, quantizers)
+        except ValueError as error:
+            refused.append(f"{model} with {quantizers}: {error}")
+    if refused:
+        raise GridError(
+            f"{len(refused)} of {len(models) * len(schemes)} combinations cannot be, and nothing "
+            f"was run: {'; '.join(refused)}"
+        )

@@ -1,0 +1,44 @@
+"""What a trial ran on: the processor, what it can do, and the versions of all that matters."""
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import lowbit
+from lowbit.timing import cpu_model
+
+PACKAGES = ("torch", "lightning", "numpy", "numba", "llvmlite")
+
+
+def machine() -> dict[str, Any]:
+    from lowbit.doctor import USEFUL
+    from lowbit.kernels import cpu
+
+    have = cpu.features()
+    return {
+        "cpu": cpu_model(),
+        "features": [f for f in USEFUL if f in have],
+        "cores": os.cpu_count(),
+        "system": platform.platform(),
+        "versions": {
+            "lowbit": lowbit.__version__,
+            "python": platform.python_version(),
+            **{name: installed(name) for name in PACKAGES},
+        },
+    }
+
+
+def installed(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def load() -> float | None:
+    """The average number of running processes in the last minute: how alone a measurement was."""
+    try:
+        return round(os.getloadavg()[0], 2)
+    except OSError:
+        return None

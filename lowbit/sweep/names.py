@@ -1,0 +1,59 @@
+"""What people read instead of a hash: names of models, schemes and recipes, and the command that
+runs a trial again."""
+
+import json
+import shlex
+
+from lowbit.sweep.config import Config
+from lowbit.sweep.models import Factory
+from lowbit.sweep.recipe import recipe
+from lowbit.sweep.schemes import DEFAULT, FAMILIES, Scheme
+
+
+def model_name(config: Config) -> str:
+    found = config["model"]
+    return str(Factory(found["module"], found["name"], found["arguments"]))
+
+
+def spelled() -> dict[Scheme, str]:
+    """The shortest spelling of every scheme that has one."""
+    names: dict[Scheme, str] = {}
+    for family, (weights, inputs) in FAMILIES.items():
+        prefix = "" if family == DEFAULT else f"{family}-"
+        for w, weight in weights.items():
+            for a, input in inputs.items():
+                names.setdefault(Scheme(weight, input), f"{prefix}w{w}a{a}")
+    return {**names, Scheme(None, None): "float"}
+
+
+SPELLED = spelled()
+
+
+def scheme_name(config: Config) -> str:
+    scheme = Scheme(**config["scheme"])
+    return SPELLED.get(scheme, str(scheme))
+
+
+def recipe_name(config: Config) -> str:
+    """What is not the default, as JSON."""
+    return json.dumps(recipe(config["recipe"]).changes(), separators=(",", ":"))
+
+
+def title(config: Config) -> str:
+    return f"{model_name(config)} {scheme_name(config)} seed {config['seed']}"
+
+
+def command(config: Config) -> str:
+    """Runs the trial again, in a store of its own."""
+    measure = config["measure"]
+    options = {
+        "--model": model_name(config),
+        "--scheme": scheme_name(config),
+        "--recipe": recipe_name(config),
+        "--seed": str(config["seed"]),
+        "--data": config["data"]["name"],
+        "--batch": ",".join(map(str, measure["batches"])),
+        "--rounds": str(measure["rounds"]),
+        "--store": "again",
+    }
+    return "lowbit sweep " + " ".join(f"{k} {shlex.quote(v)}" for k, v in options.items())

@@ -1,0 +1,76 @@
+"""How a trial trains, as data: from scratch, from a float model, or by calibration alone.
+
+{"epochs": 10}                        from scratch
+{"float_epochs": 10, "epochs": 5}     quantization-aware: the float model first, then low-bit
+{"float_epochs": 10, "epochs": 0}     calibration: steps from the first batches, no training
+{"epochs": 20, "inputs_from": 0.1, "weights_from": 0.5, "input_bits": [[0, 8], [0.5, 2]]}
+                                      in stages, times as shares of the training
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """`clip` limits the latent weights of binary layers to [-1, 1]; `recalibrate` is over how many
+    batches batch-norm statistics are estimated anew at the end (0: they stay the running ones);
+    `train_images` takes only the first of them (0: all); `shift` and `flip` augment."""
+
+    epochs: int = 3
+    float_epochs: int = 0
+    lr: float = 2e-3
+    batch_size: int = 128
+    optimizer: str = "adam"
+    schedule: str = "cosine"
+    weight_decay: float = 0.0
+    clip: bool = True
+    recalibrate: int = 50
+    shift: int = 0
+    flip: bool = False
+    train_images: int = 0
+    inputs_from: float = 0.0
+    weights_from: float = 0.0
+    input_bits: tuple[tuple[float, int], ...] = ()
+    weight_bits: tuple[tuple[float, int], ...] = ()
+
+    def __post_init__(self) -> None:
+        counts = ("epochs", "float_epochs", "recalibrate", "shift", "train_images")
+        for name in counts:
+            require(getattr(self, name) >= 0, f"{name} is not negative")
+        require(self.epochs + self.float_epochs > 0, "epochs or float_epochs is at least 1")
+        require(self.batch_size > 0 and self.lr > 0, "lr and batch_size are positive")
+        require(self.optimizer in ("adam", "bop"), "optimizer is adam or bop")
+        require(self.schedule in ("cosine", "constant"), "schedule is cosine or constant")
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def changes(self) -> dict[str, Any]:
+        """What is not the default."""
+        return {f.name: v for f in fields(self) if (v := getattr(self, f.name)) != f.default}
+
+
+def require(condition: bool, rule: str) -> None:
+    if not condition:
+        raise ValueError(f"recipe: {rule}")
+
+
+def recipe(given: Mapping[str, Any]) -> Recipe:
+    """A recipe from JSON, every value of the type that it should have."""
+    known = {f.name: type(f.default) for f in fields(Recipe)}
+    for name in given:
+        require(name in known, f"no setting {name!r}, there are {', '.join(known)}")
+    return Recipe(**{name: typed(name, value, known[name]) for name, value in given.items()})
+
+
+def typed(name: str, value: Any, kind: type) -> Any:
+    if kind is tuple:
+        try:
+            return tuple((float(time), int(bits)) for time, bits in value)
+        except (TypeError, ValueError):
+            raise ValueError(f"recipe: {name} is pairs [time, bits], not {value!r}") from None
+    right = isinstance(value, (int, float) if kind is float else kind)
+    require(right and isinstance(value, bool) == (kind is bool), f"{name} is {kind.__name__}")
+    return kind(value)

@@ -1,0 +1,43 @@
+"""The report of a sweep: one page, and the same as Markdown, CSV and SVG."""
+
+import csv
+from collections.abc import Mapping
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from lowbit.sweep.store import Record, write
+
+MISSING = 'the report needs {}: pip install "lowbit[report]"'
+
+
+def write_report(folder: Path, done: Mapping[str, Record], failed: Mapping[str, Record]) -> Path:
+    """Writes report.html, report.md, trials.csv and a .svg a plot; gives the page back."""
+    try:
+        from lowbit.sweep.report import markdown, page, svg
+    except ModuleNotFoundError as error:
+        if error.name not in ("plotly", "matplotlib"):
+            raise
+        raise ModuleNotFoundError(MISSING.format(error.name), name=error.name) from None
+    from lowbit.sweep.report.content import content
+
+    found = content(done, failed)
+    files = {
+        "trials.csv": as_csv(found.rows),
+        **{f"{panel.name}.svg": svg.scatter(panel) for panel in found.scatters},
+        **{f"{panel.name}.svg": svg.heat_map(panel) for panel in found.heat_maps},
+        "report.md": markdown.markdown(found),
+        "report.html": page.page(found),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        write(folder / name, text.encode())
+    return folder / "report.html"
+
+
+def as_csv(rows: list[dict[str, Any]]) -> str:
+    out = StringIO()
+    writer = csv.DictWriter(out, list(rows[0]) if rows else ["model"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()

@@ -1,0 +1,62 @@
+"""All that a report says, gathered once and written in several forms."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lowbit.sweep.report import panels, tables
+from lowbit.sweep.report.rows import groups, rows
+from lowbit.sweep.store import Record
+
+NOTES = (
+    "accuracy: of the exported file, run by lowbit's integer runtime on the whole test set.",
+    "±: the standard deviation over seeds.",
+    "ms: the median of many runs after a warm-up, on one thread; p10 and p90 hold four fifths.",
+    "torch ms: the float model in torch, one thread, timed in turns with the exported file.",
+    "equal: the share of test images whose outputs are torch's to the last bit.",
+    "faster: torch ms divided by ms.",
+)
+MANY = "Times come from {} machines: compare within one."
+ALONE = "Trials may have run side by side: lowbit sweep --workers 1 gives undisturbed times."
+
+
+@dataclass(frozen=True)
+class Content:
+    rows: list[dict[str, Any]]
+    scatters: list[panels.Scatter]
+    heat_maps: list[panels.HeatMap]
+    schemes: tables.Table
+    trials: tables.Table
+    layers: list[tables.Table]
+    commands: tables.Table
+    machines: tables.Table
+    failures: list[tuple[str, str, str]]
+    notes: tuple[str, ...]
+
+
+def content(done: Mapping[str, Record], failed: Mapping[str, Record]) -> Content:
+    found = rows(done.values())
+    together = groups(found)
+    scatters = panels.scatters(together) if found else []
+    machines = tables.machines(done.values())
+    many = (MANY.format(len(machines.rows)),) if len(machines.rows) > 1 else ()
+    return Content(
+        rows=found,
+        scatters=scatters,
+        heat_maps=panels.heat_maps(together),
+        schemes=tables.schemes(together, scatters),
+        trials=tables.trials(found),
+        layers=[tables.layers(record) for record in first_seeds(done, found)],
+        commands=tables.commands(found),
+        machines=machines,
+        failures=tables.failures(failed.values()),
+        notes=(*NOTES, *many, ALONE),
+    )
+
+
+def first_seeds(done: Mapping[str, Record], found: list[dict[str, Any]]) -> list[Record]:
+    """One record a scheme: layers weigh the same under every seed."""
+    chosen: dict[tuple, str] = {}
+    for row in found:
+        chosen.setdefault((row["model"], row["scheme"], row["recipe"], row["data"]), row["key"])
+    return [done[key] for key in chosen.values()]

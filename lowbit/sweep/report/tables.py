@@ -1,0 +1,99 @@
+"""The tables of the report, as headers and cells, for the page and for Markdown alike."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lowbit.sweep.names import title
+from lowbit.sweep.report.panels import Scatter
+from lowbit.sweep.report.rows import Group
+from lowbit.sweep.store import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    name: str
+    headers: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def schemes(groups: Sequence[Group], panels: Sequence[Scatter]) -> Table:
+    """A row a scheme, over its seeds; a star where it lies on a front."""
+    headers = (
+        *("model", "scheme", "recipe", "batch", "seeds", "accuracy", "bytes", "ms/image"),
+        *("torch ms", "faster", "equal", "best by"),
+    )
+    return Table("schemes", headers, [scheme(g, panels) for g in groups])
+
+
+def scheme(g: Group, panels: Sequence[Scatter]) -> list[str]:
+    best = dict.fromkeys("size" if p.cost == "bytes" else "time" for p in panels if g in p.best)
+    return [
+        *(g.model, g.scheme, g.recipe, str(g.batch), str(g.seeds)),
+        f"{g.accuracy.value:.2%} ± {g.accuracy.spread:.2%}",
+        f"{g.bytes.value:,.0f}",
+        f"{g.ms.value:.4f} ± {g.ms.spread:.4f}",
+        f"{g.torch_ms.value:.4f}",
+        f"{g.torch_ms.value / g.ms.value:.1f}x",
+        f"{g.equal:.2%}",
+        ", ".join(best),
+    ]
+
+
+TRIAL = {
+    "model": "{}",
+    "scheme": "{}",
+    "seed": "{}",
+    "accuracy": "{:.4f}",
+    "equal": "{:.4f}",
+    "bytes": "{:,}",
+    "parameters": "{:,}",
+    "binary_macs": "{:,}",
+    "low_bit_macs": "{:,}",
+    "float_macs": "{:,}",
+    "batch": "{}",
+    "ms": "{:.4f}",
+    "ms_p10": "{:.4f}",
+    "ms_p90": "{:.4f}",
+    "torch_ms": "{:.4f}",
+    "train_seconds": "{:.1f}",
+    "peak_memory": "{:,}",
+}
+
+
+def trials(rows: Iterable[Mapping[str, Any]]) -> Table:
+    cells = [[form.format(row[name]) for name, form in TRIAL.items()] for row in rows]
+    return Table("trials", [name.replace("_", " ") for name in TRIAL], cells)
+
+
+def commands(rows: Iterable[Mapping[str, Any]]) -> Table:
+    """How to run each trial again."""
+    lines = dict.fromkeys(
+        (f"{row['model']} {row['scheme']} seed {row['seed']}", row["command"]) for row in rows
+    )
+    return Table("commands", ("trial", "command"), [list(line) for line in lines])
+
+
+def layers(record: Record) -> Table:
+    found = record["result"]["layers"]
+    headers = [name.replace("_", " ") for name in found[0]]
+    cells = [[f"{v:,}" if isinstance(v, int) else v for v in row.values()] for row in found]
+    return Table(title(record["config"]), headers, cells)
+
+
+def machines(records: Iterable[Record]) -> Table:
+    """What the trials ran on, and how many on each."""
+    counts: dict[tuple[str, ...], int] = {}
+    for record in records:
+        m = record["measured"]["machine"]
+        versions = ", ".join(f"{name} {v}" for name, v in sorted(m["versions"].items()))
+        line = (m["cpu"], " ".join(m["features"]), str(m["cores"]), m["system"], versions)
+        counts[line] = counts.get(line, 0) + 1
+    headers = ("processor", "features", "cores", "system", "versions", "trials")
+    return Table("machines", headers, [[*line, str(n)] for line, n in sorted(counts.items())])
+
+
+def failures(records: Iterable[Record]) -> list[tuple[str, str, str]]:
+    """The trial, the error and the traceback."""
+    found = [(title(r["config"]), r["error"], r["traceback"]) for r in records]
+    return sorted(found)

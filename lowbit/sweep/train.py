@@ -1,0 +1,170 @@
+"""Trains as the recipe says, with a checkpoint an epoch, so that a killed trial goes on."""
+
+import logging
+import time
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import Tensor, nn
+
+from lowbit.data import FashionMNIST
+from lowbit.sweep.executors.attempt import Tell
+from lowbit.sweep.models import Factory, build, float_twin, quantized
+from lowbit.sweep.recipe import Recipe
+from lowbit.sweep.schemes import Scheme
+from lowbit.train import (
+    Classifier,
+    ClipLatentWeights,
+    FashionMNISTData,
+    QuantizationSchedule,
+    recalibrate_batchnorm,
+)
+
+Batch = tuple[Tensor, Tensor]
+EVERY = 20  # batches between two reports of progress
+
+
+def trained(
+    factory: Factory,
+    scheme: Scheme,
+    recipe: Recipe,
+    seed: int,
+    data: FashionMNIST,
+    scratch: Path,
+    tell: Tell,
+) -> tuple[nn.Module, float]:
+    """The model in evaluation mode, and the seconds that its training took."""
+    torch.manual_seed(seed)
+    source = images(recipe, seed, data)
+    clock = Clock(tell, recipe.float_epochs + recipe.epochs)
+    if recipe.float_epochs:
+        model = float_twin(factory)
+        fit(model, recipe, recipe.float_epochs, source, scratch / "float.ckpt", clock, [])
+        clock.epochs_before = recipe.float_epochs
+        model = quantized(model, scheme)
+    else:
+        model = build(factory, scheme)
+    if recipe.epochs:
+        callbacks = [staged(recipe), *([ClipLatentWeights()] if recipe.clip else [])]
+        fit(model, recipe, recipe.epochs, source, scratch / "low_bit.ckpt", clock, callbacks)
+    else:
+        start_steps(model, first_batches(recipe, seed, data, 1))
+    if recipe.recalibrate:
+        recalibrate_batchnorm(model, first_batches(recipe, seed, data, recipe.recalibrate))
+    return model.eval(), clock.seconds
+
+
+def images(recipe: Recipe, seed: int, data: FashionMNIST) -> FashionMNISTData:
+    count = recipe.train_images or len(data.train_images)
+    source = FashionMNISTData(
+        batch_size=recipe.batch_size, seed=seed, shift=recipe.shift, flip=recipe.flip
+    )
+    source.data = FashionMNIST(
+        data.train_images[:count],
+        data.train_labels[:count],
+        data.test_images,
+        data.test_labels,
+        data.source,
+    )
+    return source
+
+
+def staged(recipe: Recipe) -> QuantizationSchedule:
+    return QuantizationSchedule(
+        recipe.inputs_from,
+        recipe.weights_from,
+        list(recipe.input_bits),
+        list(recipe.weight_bits),
+    )
+
+
+class Clock(L.Callback):
+    """Tells how far training is, and keeps its seconds in the checkpoints."""
+
+    def __init__(self, tell: Tell, epochs: int) -> None:
+        self.tell, self.epochs, self.epochs_before = tell, epochs, 0
+        self.seconds, self.since = 0.0, 0.0
+
+    def on_train_start(self, trainer, pl_module) -> None:
+        self.since = time.perf_counter()
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
+        self.count()
+        if batch_idx % EVERY == 0:
+            epoch = trainer.global_step / trainer.num_training_batches
+            share = (self.epochs_before + epoch) / self.epochs
+            self.tell(0.9 * share, f"epoch {self.epochs_before + trainer.current_epoch + 1}")
+
+    def count(self) -> None:
+        now = time.perf_counter()
+        self.seconds, self.since = self.seconds + now - self.since, now
+
+    def state_dict(self) -> dict[str, float]:
+        return {"seconds": self.seconds}
+
+    def load_state_dict(self, state: dict[str, float]) -> None:
+        self.seconds = state["seconds"]
+
+
+def fit(
+    model: nn.Module,
+    recipe: Recipe,
+    epochs: int,
+    source: FashionMNISTData,
+    done: Path,
+    clock: Clock,
+    callbacks: list[L.Callback],
+) -> None:
+    """Trains `model` in place, from its checkpoint `done` if there is one."""
+    quiet()
+    kept = [ModelCheckpoint(done.parent, done.stem, enable_version_counter=False)]
+    with suppress(OSError):  # a machine of a cluster may have no such folder
+        done.parent.mkdir(parents=True, exist_ok=True)
+    trainer = L.Trainer(
+        accelerator="cpu",
+        devices=1,
+        max_epochs=epochs,
+        limit_val_batches=0,
+        logger=False,
+        enable_checkpointing=done.parent.is_dir(),
+        enable_model_summary=False,
+        enable_progress_bar=False,
+        num_sanity_val_steps=0,
+        callbacks=[clock, *callbacks, *(kept if done.parent.is_dir() else [])],
+    )
+    task = Classifier(
+        model,
+        lr=recipe.lr,
+        optimizer=recipe.optimizer,  # type: ignore[arg-type]
+        schedule=recipe.schedule,  # type: ignore[arg-type]
+        weight_decay=recipe.weight_decay,
+    )
+    trainer.fit(task, source, ckpt_path=done if done.exists() else None, weights_only=True)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+
+
+@torch.no_grad()
+def start_steps(model: nn.Module, batches: Iterable[Batch]) -> None:
+    """Learned steps take their start from a first batch in training mode."""
+    model.train()
+    for x, _ in batches:
+        model(x)
+
+
+def first_batches(recipe: Recipe, seed: int, data: FashionMNIST, count: int) -> Iterator[Batch]:
+    """Of the first epoch, wherever training has got to."""
+    loader = images(recipe, seed, data).train_dataloader()
+    return (batch for batch, _ in zip(loader, range(count), strict=False))
+
+
+def quiet() -> None:
+    """Lightning's advice on loaders and devices means nothing to someone who looks on."""
+    for logger in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(logger).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning")
