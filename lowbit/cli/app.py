@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 import lowbit
-from lowbit.cli import doctor, inference, models, training
+from lowbit.cli import doctor, inference, models, sweep, training
 from lowbit.cli.errors import expected, line
 
 app = typer.Typer(
@@ -19,7 +19,7 @@ app = typer.Typer(
 COMMANDS = {
     "Start here": (training.quickstart, doctor.doctor),
     "Train and export (needs the extra: lowbit\\[train])": (
-        *(training.train, models.summary, models.export, models.verify),
+        *(training.train, models.summary, models.export, models.verify, sweep.sweep),
     ),
     "Exported files": (inference.run, inference.inspect),
 }
