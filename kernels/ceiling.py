@@ -7,20 +7,16 @@ from lowbit.kernels.simd import (
     I64,
     I32x16,
     U64x8,
-    as_i32,
-    as_u64,
     intrinsic,
     load,
     offset,
     popcounts,
     splat,
-    stack,
     store,
     zeros,
 )
 
 CHAINS = 16
-memory = stack(64)
 none = zeros(U64x8, CHAINS)
 
 
@@ -53,7 +49,8 @@ def every(vector, emit):
     def step(typingctx, acc, w):
         def codegen(context, builder, signature, args):
             acc, w = args
-            w = load(builder, w, vector.llvm)
+            w = builder.trunc(w, vector.llvm.element) if vector is I32x16 else w
+            w = splat(builder, w, vector.llvm.count)
             for i in range(CHAINS):
                 one = emit(builder, builder.extract_value(acc, i), w)
                 acc = builder.insert_value(acc, one, i)
@@ -88,29 +85,26 @@ multiply = every(I32x16, lambda builder, acc, w: builder.add(acc, builder.mul(ac
 
 def counts(address, lo, hi):
     """512 products of signs a chain and round."""
-    acc, w = u64_chains(hi), memory()
-    as_u64(w)[0] = hi
+    acc = u64_chains(hi)
     for _ in range(lo, hi):
-        acc = count(acc, w)
-    keep(acc, w)
+        acc = count(acc, hi)
+    keep(acc, address)
 
 
 def byte_dots(address, lo, hi):
     """64 products of bytes a chain and round."""
-    acc, w = i32_chains(hi), memory()
-    as_i32(w)[0] = hi
+    acc = i32_chains(hi)
     for _ in range(lo, hi):
-        acc = dot(acc, w)
-    keep(acc, w)
+        acc = dot(acc, hi)
+    keep(acc, address)
 
 
 def word_products(address, lo, hi):
     """Without an instruction for bytes: 16 products a chain and round."""
-    acc, w = i32_chains(hi), memory()
-    as_i32(w)[0] = hi
+    acc = i32_chains(hi)
     for _ in range(lo, hi):
-        acc = multiply(acc, w)
-    keep(acc, w)
+        acc = multiply(acc, hi)
+    keep(acc, address)
 
 
 def products():
@@ -132,8 +126,8 @@ def add_line(typingctx, acc, address):
 
 
 def read(address, lo, hi):
-    """Reads the bytes from lo to hi, a multiple of 512, once."""
+    """Reads the bytes from lo to hi, a multiple of 512, once. The sum goes to the address."""
     acc = none()
     for at in range(lo, hi, 512):
         acc = add_line(acc, address + at)
-    keep(acc, memory())
+    keep(acc, address)

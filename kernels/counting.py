@@ -4,7 +4,18 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from lowbit.kernels.simd import I32, I64, U64x8, intrinsic, load, offset, popcounts, splat, store
+from lowbit.kernels.simd import (
+    I8,
+    I32,
+    I64,
+    U64x8,
+    intrinsic,
+    load,
+    offset,
+    popcounts,
+    splat,
+    store,
+)
 
 LANES = 8
 HALF = ir.VectorType(I32, LANES)
@@ -29,6 +40,34 @@ def step(combine: str, vectors: int):
                     word = splat(builder, load(builder, x, I64, 8), LANES)
                     x = builder.add(x, pixel)
                 bits = getattr(builder, combine)(word, rows[i % vectors])
+                total = builder.add(builder.extract_value(acc, i), popcounts(builder, bits))
+                acc = builder.insert_value(acc, total, i)
+            return acc
+
+        return acc(acc, types.int64, types.int64, types.int64), codegen
+
+    return step_
+
+
+def masked_step(vectors: int):
+    """The intrinsic acc + popcount(mask & (x ^ w)), for one word of each pixel of a tile, whose
+    pairs (address, mask) lie at `pairs`; the word is `shift` bytes past each address."""
+
+    @intrinsic
+    def step_(typingctx, acc, pairs, shift, w):
+        def codegen(context, builder, signature, args):
+            acc, pairs, shift, w = args
+            rows = [
+                load(builder, offset(builder, w, 64 * v), U64x8.llvm, 8) for v in range(vectors)
+            ]
+            for i in range(signature.args[0].count):
+                pixel, v = divmod(i, vectors)
+                if v == 0:
+                    at = load(builder, offset(builder, pairs, 16 * pixel), I64, 8)
+                    mask = load(builder, offset(builder, pairs, 16 * pixel + 8), I64, 8)
+                    word = splat(builder, load(builder, builder.add(at, shift), I64, 8), LANES)
+                    mask = splat(builder, mask, LANES)
+                bits = builder.and_(builder.xor(word, rows[v]), mask)
                 total = builder.add(builder.extract_value(acc, i), popcounts(builder, bits))
                 acc = builder.insert_value(acc, total, i)
             return acc
@@ -82,6 +121,49 @@ def writer(vectors: int, operands: int, value):
     return write
 
 
+def bit_writer(vectors: int, total):
+    """The intrinsic that stores a tile as bits, those of the counts d for which
+
+        total - 2 d >= limit,  that is  d <= floor((total - limit) / 2),                      (1)
+
+    turned round where the bit of the lane at `flips` is set."""
+
+    @intrinsic
+    def write(typingctx, acc, given, limits, flips, out, stride):
+        def codegen(context, builder, signature, args):
+            acc, given, limits, flips, out, stride = args
+            one = splat(builder, I64(1), LANES)
+            for i in range(signature.args[0].count):
+                pixel, v = divmod(i, vectors)
+                limit = load(builder, offset(builder, limits, 64 * v), U64x8.llvm, 8)
+                whole = splat(builder, total(builder, given, pixel), LANES)
+                most = builder.ashr(builder.sub(whole, limit), one)
+                reached = builder.icmp_signed("<=", builder.extract_value(acc, i), most)
+                turn = load(builder, offset(builder, flips, v), I8)
+                store(
+                    builder,
+                    builder.xor(builder.bitcast(reached, I8), turn),
+                    offset(builder, out, v),
+                )
+                if v == vectors - 1:
+                    out = builder.add(out, stride)
+            return context.get_dummy_value()
+
+        return types.void(acc, *[types.int64] * 5), codegen
+
+    return write
+
+
+def same(builder, total, pixel):
+    """One total for all pixels of a tile."""
+    return total
+
+
+def listed(builder, totals, pixel):
+    """Each pixel's total, from int64 at an address."""
+    return load(builder, offset(builder, totals, 8 * pixel), I64, 8)
+
+
 def scalar(builder, value):
     return splat(builder, builder.trunc(value, I32), LANES)
 
@@ -89,6 +171,11 @@ def scalar(builder, value):
 def agreement(builder, counts, pixel, v, total):
     """total - 2 counts"""
     return builder.sub(scalar(builder, total), builder.shl(counts, HALF([1] * LANES)))
+
+
+def agreements(builder, counts, pixel, v, totals):
+    """The same with a total a pixel."""
+    return agreement(builder, counts, pixel, v, listed(builder, totals, pixel))
 
 
 def weighted(builder, counts, pixel, v, scale, bias, sums):

@@ -135,7 +135,7 @@ def tile(kind, pixels: int, vectors: int):
     row, depth, bytes_ = 64 * vectors, kind.depth, kind.unit * kind.depth
 
     @inner
-    def tile_(p, t, x, weights, bias, sums, out, stride):
+    def tile_(p, t, x, weights, bias, sums, lane, out, stride):
         acc = none()
         pixel, steps = p.stride_w * p.x_pixel, (p.depth + depth - 1) // depth
         mask = 255 if p.x_kind == UBYTE else -1

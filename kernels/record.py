@@ -81,4 +81,9 @@ WINDOW = record(
     "chunk",  # output channels between two runs of the program
     "program",  # what to do with the sums
     "run_program",  # the program runner's address
+    "direct",  # 0, or how tiles leave the registers without a program: see window.py
+    "out",  # where to then
+    "out_pixel",
+    "limits",  # int64 thresholds, a lane of packed weights each
+    "flips",  # which of them fall: a bit a lane
 )

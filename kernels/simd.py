@@ -95,6 +95,7 @@ def pointers(element: types.Type) -> Any:
 
 as_f32, as_i32 = pointers(types.float32), pointers(types.int32)
 as_u16, as_u64 = pointers(types.uint16), pointers(types.uint64)
+as_u8, as_i64 = pointers(types.uint8), pointers(types.int64)
 
 
 def zeros(vector: Vector, count: int) -> Any:

@@ -17,7 +17,8 @@ class Kernel:
     """One row. `run(parameters, lo, hi)` is compiled, unless the row is a reference.
 
     `pack` puts weights into the order in which this row reads them; `fits` says why a certain
-    problem is not for it, or "".
+    problem is not for it, or "". `bits` says that its tiles can threshold and pack what they
+    compute.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Kernel:
     pack: Callable[..., Any] | None = None
     fits: Callable[..., str] = lambda problem: ""
     reference: bool = False
+    bits: bool = False
 
     def objections(self, problem: object = None) -> list[str]:
         """Why this kernel cannot run here. Empty means that it can."""

@@ -5,25 +5,37 @@ most RUN pixels it works out, once, which taps of each pixel fall inside the ima
 neighbours whose taps are all inside into tiles of P pixels; then, for each chunk of channels and
 block of packed weights, it computes the tiles into the scratch; then it runs the program on the
 chunk. Padding is exact: a tap outside the image is left out. A linear layer is one endless row.
+
+Kernels that can take masks also join the other pixels, of any rows, into tiles of P: a table
+gives each tap of each pixel an address, and a mask that is 0 outside the image.
+
+A program that only stores sums, or compares them with one threshold a channel and packs the bits,
+is not run at all: the tiles store from registers, and runs are longer. `direct` says so.
 """
 
 import math
 
+import numpy as np
+
 from lowbit.kernels.entry import inner
 from lowbit.kernels.program import CHUNK, RUN, SCRATCH, run_program
 from lowbit.kernels.record import WINDOW, reader, record
-from lowbit.kernels.simd import stack
+from lowbit.kernels.simd import as_i64, as_u8, stack
 
 # One or P neighbouring output pixels; x is the address of the first one's tap (0, 0), which lies
 # at row `top` and column `left` of the image. Taps ky0 <= ky < ky1, kx0 <= kx < kx1 are inside.
-TILE = record("x", "first", "pixels", "top", "left", "ky0", "ky1", "kx0", "kx1")
+# Masked tiles have a table: P counts of taps inside, then P pairs (address, mask) for each tap.
+TILE = record("x", "first", "pixels", "top", "left", "ky0", "ky1", "kx0", "kx1", "table")
 TILE_SIZE = TILE.itemsize
+TABLES = 24576  # bytes for the tables of a run
+WORDS, BITS = 1, 2  # direct
 
 window = reader(WINDOW)
 tile = reader(TILE)
 scratch_memory = stack(4 * SCRATCH)
 tile_memory = stack(RUN * TILE_SIZE)
 sum_memory = stack(8 * RUN)
+table_memory = stack(TABLES)
 
 
 @inner
@@ -39,8 +51,8 @@ def past_inside(start, dilation, taps, side):
 
 
 @inner
-def make_tiles(p, first, count, most, tiles):
-    """Fills the table of tiles for a run; returns their number."""
+def make_tiles(p, first, count, most, tiles, tables):
+    """Fills the table of tiles for a run; returns their number. Masked ones need `tables`."""
     row, ox = first // p.out_w, first % p.out_w
     image, oy = row // p.out_h, row % p.out_h
     made, done = 0, 0
@@ -52,17 +64,50 @@ def make_tiles(p, first, count, most, tiles):
         t.kx0 = first_inside(x, p.dilation_w, p.kw)
         t.kx1 = past_inside(x, p.dilation_w, p.kw, p.w)
         t.x = p.x + ((image * p.h + y) * p.w + x) * p.x_pixel
-        t.first, t.pixels, t.top, t.left = done, 1, y, x
+        t.first, t.pixels, t.top, t.left, t.table = done, 1, y, x, 0
         last = x + (most - 1) * p.stride_w
-        whole = x >= 0 and last + (p.kw - 1) * p.dilation_w < p.w
-        if whole and done + most <= count and ox + most <= p.out_w:
-            t.pixels = most
+        if done + most <= count:
+            inside = x >= 0 and last + (p.kw - 1) * p.dilation_w < p.w
+            if inside and ox + most <= p.out_w:
+                t.pixels = most
+            elif tables != 0:
+                t.pixels, t.table = most, tables
+                fill_table(p, tables, image, oy, ox, most)
+                tables += table_bytes(p, most)
         made, done, ox = made + 1, done + t.pixels, ox + t.pixels
+        while ox >= p.out_w:
+            ox, oy = ox - p.out_w, oy + 1
+            if oy == p.out_h:
+                oy, image = 0, image + 1
+    return made
+
+
+@inner
+def table_bytes(p, most):
+    return 8 * most * (1 + 2 * p.kh * p.kw)
+
+
+@inner
+def fill_table(p, table, image, oy, ox, most):
+    counts, entries = as_i64(table), as_i64(table + 8 * most)
+    for i in range(most):
+        y0, x0 = oy * p.stride_h - p.pad_top, ox * p.stride_w - p.pad_left
+        k, taps, base = 2 * i, 0, p.x + image * p.h * p.w * p.x_pixel
+        for ky in range(p.kh):
+            y = y0 + ky * p.dilation_h
+            for kx in range(p.kw):
+                x = x0 + kx * p.dilation_w
+                inside = y >= 0 and y < p.h and x >= 0 and x < p.w
+                entries[k] = base + (y * p.w + x) * p.x_pixel if inside else p.x
+                entries[k + 1] = -1 if inside else 0
+                taps += 1 if inside else 0
+                k += 2 * most
+        counts[i] = taps
+        ox += 1
         if ox == p.out_w:
             ox, oy = 0, oy + 1
             if oy == p.out_h:
                 oy, image = 0, image + 1
-    return made
 
 
 @inner
@@ -79,26 +124,48 @@ def run_length(p, block):
 def no_sums(p, t, x, sums): ...
 
 
-def product(wide, narrow, most: int, block: int, block_bytes, prepare=no_sums):
+def product(wide, narrow, most: int, block: int, block_bytes, prepare=no_sums, masked=None):
     """The kernel whose tiles are computed by wide (`most` pixels) and narrow (one pixel):
 
-        tile(p, t, x, weights, bias, sums, out, stride)
+        tile(p, t, x, weights, bias, sums, lane, out, stride)
 
-    leaves `block` channels of int32 or float32 at out, stride values a pixel. x is t.x at the
-    group's first channel; block_bytes(p) is the size of a block of packed weights. `prepare`
-    may leave a number a pixel at `sums`.
+    leaves `block` channels of int32 or float32 at out, stride values a pixel, or what p.direct
+    says, for the lanes of packed weights from `lane` on. x is t.x at the group's first channel;
+    block_bytes(p) is the size of a block of packed weights. `prepare` may leave a number a pixel
+    at `sums`. `masked` computes tiles that have a table.
     """
+    masks, mask_tile = masked is not None, masked or wide
+
+    @inner
+    def run_block(p, tiles, made, shift, weights, bias, sums, lane, out, row, stride):
+        for i in range(made):
+            t = tile(tiles + i * TILE_SIZE)
+            x, to = t.x + shift, out + row * t.first
+            if t.pixels == 1:
+                narrow(p, t, x, weights, bias, sums, lane, to, stride)
+            elif masks and t.table != 0:
+                mask_tile(p, t, x, weights, bias, sums, lane, to, stride)
+            else:
+                wide(p, t, x, weights, bias, sums, lane, to, stride)
 
     def run(address, lo, hi):
         p = window(address)
         scratch, tiles, sums = scratch_memory(), tile_memory(), sum_memory()
+        tables = 0
+        if masks and most * table_bytes(p, 1) <= TABLES:
+            tables = table_memory()
         outs, blocks = p.groups * p.width, (p.width + block - 1) // block
         length, stride = run_length(p, block)
+        chunk = p.chunk
+        if p.direct != 0:
+            length, chunk = RUN, outs
+        if tables != 0:
+            length = max(most, min(length, TABLES // table_bytes(p, 1)))
         for first in range(lo, hi, length):
             count = min(length, hi - first)
-            made = make_tiles(p, first, count, most, tiles)
-            for c0 in range(0, outs, p.chunk):
-                c1 = min(outs, c0 + p.chunk)
+            made = make_tiles(p, first, count, most, tiles, tables)
+            for c0 in range(0, outs, chunk):
+                c1 = min(outs, c0 + chunk)
                 for group in range(c0 // p.width, (c1 + p.width - 1) // p.width):
                     shift = group * p.x_group
                     for i in range(made):
@@ -109,17 +176,30 @@ def product(wide, narrow, most: int, block: int, block_bytes, prepare=no_sums):
                         b = group * blocks + (c - group * p.width) // block
                         weights = p.weights + b * block_bytes(p)
                         bias = p.bias + b * (4 * block) * p.kh * p.kw
-                        out = scratch + 4 * (c - c0)
-                        for i in range(made):
-                            t = tile(tiles + i * TILE_SIZE)
-                            to = out + 4 * stride * t.first
-                            if t.pixels == 1:
-                                narrow(p, t, t.x + shift, weights, bias, sums, to, stride)
-                            else:
-                                wide(p, t, t.x + shift, weights, bias, sums, to, stride)
-                run_program(p.run_program, (p.program, scratch, first, count, c0, c1 - c0, stride))
+                        out, row, step = scratch + 4 * (c - c0), 4 * stride, stride
+                        if p.direct != 0:
+                            out, row = p.out + first * p.out_pixel, p.out_pixel
+                            out += c // 8 if p.direct == BITS else 4 * c
+                            step = row if p.direct == BITS else row // 4
+                        run_block(
+                            p, tiles, made, shift, weights, bias, sums, b * block, out, row, step
+                        )
+                if p.direct == 0:
+                    program, call = p.program, p.run_program
+                    run_program(call, (program, scratch, first, count, c0, c1 - c0, stride))
+            if p.direct == BITS:
+                clear(p, first, count, blocks * block // 8)
 
     return run
+
+
+@inner
+def clear(p, first, count, start):
+    """Zeroes the bytes of packed pixels that no block reaches."""
+    for i in range(first, first + count):
+        out = as_u8(p.out + i * p.out_pixel)
+        for b in range(start, p.out_pixel):
+            out[b] = np.uint8(0)
 
 
 def pixelwise(fill):
@@ -132,7 +212,7 @@ def pixelwise(fill):
         length, stride = run_length(p, 0)
         for first in range(lo, hi, length):
             count = min(length, hi - first)
-            made = make_tiles(p, first, count, 1, tiles)
+            made = make_tiles(p, first, count, 1, tiles, 0)
             for c0 in range(0, outs, p.chunk):
                 width = min(p.chunk, outs - c0)
                 for i in range(made):

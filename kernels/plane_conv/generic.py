@@ -32,7 +32,7 @@ def tile(pixels: int, vectors: int):
     lanes, memory = 8 * vectors, stack(32 * vectors)
 
     @inner
-    def tile_(p, t, x, weights, bias, sums, out, stride):
+    def tile_(p, t, x, weights, bias, sums, lane, out, stride):
         total = none()
         pixel, plane = p.stride_w * p.x_pixel, p.x_pixel // p.planes
         weight_plane = p.kh * p.kw * p.words * row

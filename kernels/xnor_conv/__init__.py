@@ -12,8 +12,15 @@ KERNELS = (
         frozenset({"avx512f", "avx512vpopcntdq"}),
         tile=(4, 16),
         pack=partial(reference.pack, 16),
+        bits=True,
     ),
-    Kernel("xnor_conv_2x8", generic.xnor_conv_2x8, tile=(2, 8), pack=partial(reference.pack, 8)),
+    Kernel(
+        "xnor_conv_2x8",
+        generic.xnor_conv_2x8,
+        tile=(2, 8),
+        pack=partial(reference.pack, 8),
+        bits=True,
+    ),
     Kernel(
         "xnor_conv_reference",
         reference.run,

@@ -144,11 +144,11 @@ class Plan:
         self.steps.append(step)
         return step
 
-    def window(self, table: str, problem: Problem, places, group: Group) -> None:
+    def window(self, table: str, problem: Problem, places, group: Group) -> Step:
         """A step that computes a root's values and runs the chain on them."""
         type_, nodes = self.types[group.root.output], [n.output for n in group.nodes]
         steps = self.chain(group)
-        self.step(table, problem, places, pixels_of(type_), steps, nodes, str(group.root.op))
+        return self.step(table, problem, places, pixels_of(type_), steps, nodes, str(group.root.op))
 
     def elementwise(self, name: str, layout: Layout, steps, nodes, title: str) -> None:
         type_ = self.types[name]

@@ -11,6 +11,7 @@ from lowbit.kernels.layout import MAX_PLANES, Layout, whole, words
 from lowbit.kernels.problem import ENDLESS, Problem
 from lowbit.kernels.table import choose
 from lowbit.runtime import move
+from lowbit.runtime.direct import direct
 from lowbit.runtime.fuse import Group
 from lowbit.runtime.kernels import TABLES
 from lowbit.runtime.move import two
@@ -70,7 +71,8 @@ def lower(plan: "Plan", group: Group) -> None:
         assert x.spec is not None
         bias = plane_conv.reference.bias(lanes, weights, x.spec, problem.groups)
         places["bias"] = padded(bias)
-    plan.window(table, problem, places, group)
+    step = plan.window(table, problem, places, group)
+    step.places |= direct(step.kernel, problem.outs, problem.groups, step.program)
 
 
 def linear(plan: "Plan", node: Node, layout: Layout) -> tuple[Problem, np.ndarray, Buffer]:

@@ -1,0 +1,37 @@
+"""Programs so short that the tiles of a kernel can do their work: what a plan then tells it."""
+
+import numpy as np
+
+from lowbit.kernels.program import Op
+from lowbit.kernels.table import Kernel
+from lowbit.kernels.window import BITS, WORDS
+from lowbit.runtime.program import Instruction
+from lowbit.runtime.step import Place
+
+NEVER = 2**40  # a limit that no sum reaches
+
+
+def direct(kernel: Kernel, outs: int, groups: int, program: list[Instruction]) -> dict[str, Place]:
+    """The fields of a record that take the place of its program; none if it has to be run."""
+    ops, block = [i["op"] for i in program], kernel.tile[1] if kernel.tile else 1
+    if kernel.reference or (groups > 1 and outs // groups % block):
+        return {}
+    if ops == [Op.STORE_WORD] and outs % block == 0:
+        return {"direct": WORDS, **target(program[0])}
+    if ops != [Op.THRESHOLD_INT, Op.STORE_PLANES] or not kernel.bits or groups > 1:
+        return {}
+    threshold, store = program
+    if threshold["levels"] != 1 or store["planes"] != 1:
+        return {}
+    t, slope = threshold["at"], threshold["third"]
+    assert isinstance(t, np.ndarray)
+    assert isinstance(slope, np.ndarray)
+    lanes = -(-outs // block) * block
+    limits, falls = np.full(lanes + 8, NEVER, np.int64), np.zeros(lanes + 64, np.uint8)
+    limits[:outs], falls[:outs] = t[0, :outs], slope[:outs] < 0
+    flips = np.packbits(falls, bitorder="little")
+    return {"direct": BITS, "limits": limits, "flips": flips, **target(store)}
+
+
+def target(store: Instruction) -> dict[str, Place]:
+    return {"out": store["at"], "out_pixel": store["row"]}
