@@ -1,0 +1,72 @@
+r"""Batch norm folded into the convolution or linear layer before it.
+
+    gamma (w * x + b - mean) / sqrt(var + eps) + beta  =  (a w) * x + a (b - mean) + beta,   (1)
+    a = gamma / sqrt(var + eps),
+
+in float64, rounded to float32 once. Jacob et al., 2018, section 3.2.
+"""
+
+import torch
+from torch import Tensor
+from torch.fx import Node
+
+from lowbit.exporter.capture import Captured
+
+aten = torch.ops.aten
+CONVOLUTIONS = {aten.conv1d.default, aten.conv2d.default, aten.conv1d.padding, aten.conv2d.padding}
+PRODUCTS = {aten.linear.default, *CONVOLUTIONS}
+
+
+def fold_batch_norms(captured: Captured) -> None:
+    """Changes the captured program in place; it is a copy of the model's."""
+    for node in list(captured.operations):
+        if node.target is aten.batch_norm.default and foldable(node, captured):
+            fold(node, captured)
+
+
+def foldable(norm: Node, captured: Captured) -> bool:
+    product, mean = norm.args[0], norm.args[3]
+    return (
+        product.target in PRODUCTS
+        and len(product.users) == 1
+        and product.args[1] in captured.constants
+        and product.args[1] not in captured.specs
+        and mean is not None
+    )
+
+
+def fold(norm: Node, captured: Captured) -> None:
+    """Equation (1)."""
+    product, *parameters = norm.args[:5]
+    gamma, beta, mean, variance = (
+        None if p is None else captured.constants[p].double() for p in parameters
+    )
+    w, bias = weight_and_bias(product, captured)
+    a = 1 / torch.sqrt(variance + norm.args[7])
+    a = a if gamma is None else gamma * a
+    shift = a * (bias.double() - mean)
+    shift = shift if beta is None else shift + beta
+    set_weight_and_bias(product, captured, w.double() * a.reshape(-1, *[1] * (w.ndim - 1)), shift)
+    norm.replace_all_uses_with(product)
+    captured.outputs = [product if n is norm else n for n in captured.outputs]
+    captured.operations.remove(norm)
+    norm.graph.erase_node(norm)
+
+
+def weight_and_bias(product: Node, captured: Captured) -> tuple[Tensor, Tensor]:
+    """A missing bias is zeros."""
+    w = captured.constants[product.args[1]]
+    bias = product.args[2] if len(product.args) > 2 else None
+    return w, w.new_zeros(len(w)) if bias is None else captured.constants[bias]
+
+
+def set_weight_and_bias(product: Node, captured: Captured, w: Tensor, bias: Tensor) -> None:
+    """New constants for one layer; others that shared the old ones keep them."""
+    operands = []
+    for tensor, role in ((w, "weight"), (bias, "bias")):
+        with product.graph.inserting_before(product):
+            constant = product.graph.placeholder(f"{product.name}_{role}")
+        captured.constants[constant] = tensor.float()
+        constant.meta["val"] = captured.constants[constant]
+        operands.append(constant)
+    product.args = (product.args[0], *operands, *product.args[3:])

@@ -1,0 +1,187 @@
+"""From captured float operations to a graph of 8-bit codes.
+
+An operation that has an 8-bit rule becomes one; every other is lowered by the float rules of the
+exporter, between a dequantization and a quantization, unless the graph has to be integers alone.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from torch.fx import Node
+
+from lowbit.exporter import elementwise
+from lowbit.exporter.capture import Captured
+from lowbit.exporter.errors import ExportError, module_path, operation
+from lowbit.exporter.lower import Lowering, Value
+from lowbit.int8.parameters import Parameters
+from lowbit.int8.sharing import MOVERS, fused, is_float
+from lowbit.ir import Graph, TensorType, ops
+from lowbit.spec import INT8, QuantSpec
+
+REQUANTIZE = {"D": ops.RequantizeD, "F": ops.RequantizeF}
+QUANTIZE = {"D": ops.QuantizeD, "F": ops.QuantizeF}
+ADD = {"D": ops.AddD, "F": ops.AddF}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How weights are coded, which arithmetic requantizes, and whether floats may remain."""
+
+    form: str = "D"
+    weight_bits: int = 8
+    per_channel: bool = True
+    integer_only: bool = False
+
+
+class Int8Lowering(Lowering):
+    """`parameters` are those of every float tensor of the captured program."""
+
+    def __init__(
+        self, captured: Captured, parameters: dict[Node, Parameters], settings: Settings
+    ) -> None:
+        super().__init__(captured)
+        self.parameters, self.settings = parameters, settings
+        self.codes: dict[str, Parameters] = {}  # what the codes of a tensor are worth
+        self.fused = fused(captured)
+        self.in_float = False
+        self.left: list[Node] = []  # operations that stay float
+        for node in captured.inputs:
+            self.enter(node)
+
+    def graph(self) -> Graph:
+        if self.settings.integer_only:
+            self.refuse_floats([n for n in self.captured.operations if not self.known(n)])
+        for node in self.captured.outputs:
+            self.value(node)
+        if self.settings.integer_only:
+            self.refuse_floats(self.left)
+        self.in_float = not self.settings.integer_only
+        self.notes += [f"{name_of(node)} stays float" for node in self.left]
+        return super().graph()
+
+    def known(self, node: Node) -> bool:
+        return node.target in RULES or elementwise.is_identity(node) or not is_float(node)
+
+    def refuse_floats(self, nodes: list[Node]) -> None:
+        if nodes:
+            names = ", ".join(dict.fromkeys(map(name_of, nodes)))
+            raise ExportError(f"integer_only: these operations would stay float: {names}")
+
+    def enter(self, node: Node) -> None:
+        """An input of bytes becomes int8; one of floats does so where codes are asked for."""
+        type_ = self.inputs[node.name]
+        if type_.spec is None and not self.settings.integer_only:
+            return
+        if type_.spec is None:
+            spec, worth, zero = INT8, self.parameters[node], self.parameters[node].zero_point
+        else:
+            spec, worth, zero = type_.spec, self.parameters[node], 0
+        axes = tuple(range(len(type_.shape)))
+        self.inputs[node.name] = self.types[node.name] = TensorType(type_.shape, spec)
+        value = Value(node.name, self.types[node.name], axes)
+        self.values[node] = self.requantize(node, value, worth.scale, worth, bias=-zero)
+
+    # What rules call
+
+    def value(self, node: Node) -> Value:
+        found = super().value(node)
+        return self.dequantized(found, node) if self.in_float else found
+
+    def needs(self, node: Node) -> list[Node]:
+        return super().needs(self.fused.get(node, node))
+
+    def lower(self, node: Node) -> Value:
+        anchor = self.fused.get(node, node)
+        rule = RULES.get(anchor.target)
+        made = rule(self, anchor, node) if rule else None
+        if made is not None:
+            return made
+        if anchor is not node:
+            self.values[anchor] = self.lowered_in_float(anchor)
+        return self.lowered_in_float(node)
+
+    def lowered_in_float(self, node: Node) -> Value:
+        if elementwise.is_identity(node):
+            return super().lower(node)
+        if is_float(node) and node.target not in MOVERS:
+            self.left.append(node)
+        before, self.in_float = self.in_float, True
+        try:
+            return super().lower(node)
+        finally:
+            self.in_float = before
+
+    def quantized(self, node: Node) -> Value | None:
+        """An operand as 8-bit codes; None for the codes of a low-bit quantizer."""
+        value = self.value(node)
+        if value.name in self.codes:
+            return value
+        if value.type.spec is not None:
+            return None
+        worth = self.parameters[node]
+        op = QUANTIZE[self.settings.form](*worth, INT8.lo, INT8.hi)
+        return self.worth(self.emit(op, (value,), value.axes, node, f"{node.name}.codes"), worth)
+
+    def worth(self, value: Value, worth: Parameters) -> Value:
+        self.codes[value.name] = worth
+        return value
+
+    def dequantized(self, value: Value, node: Node) -> Value:
+        """scale (q - zero point) in float32."""
+        if value.name not in self.codes:
+            return value
+        scale, zero = self.codes[value.name]
+        for op, number, role in ((ops.Sub(), zero, "zero"), (ops.Mul(), scale, "scale")):
+            constant = self.constant(np.array(number, np.float32), None, f"{value.name}.{role}")
+            value = self.emit(op, (value, constant), value.axes, node, f"{node.name}.real")
+        return value
+
+    def requantize(
+        self,
+        node: Node,
+        value: Value,
+        input_scale: float,
+        worth: Parameters,
+        *,
+        scales: np.ndarray | None = None,
+        bias: np.ndarray | int = 0,
+        clamp: tuple[int, int] = (INT8.lo, INT8.hi),
+    ) -> Value:
+        """Accumulators to codes: bias and weight scales are one or one a channel."""
+        bias = np.atleast_1d(bias).astype(np.int64)
+        spec = QuantSpec(int(bias.min()), int(bias.max()))
+        factors = np.ones(1, np.float32) if scales is None else scales
+        op = REQUANTIZE[self.settings.form](input_scale, *worth, *clamp)
+        operands = (
+            value,
+            self.constant(bias, spec, f"{node.name}.bias"),
+            self.constant(factors, None, f"{node.name}.scales"),
+        )
+        return self.worth(self.emit(op, operands, value.axes, node, f"{node.name}.codes"), worth)
+
+    def arrange(self, value: Value, axes: tuple[int, ...], node: Node) -> Value:
+        moved = super().arrange(value, axes, node)
+        return self.worth(moved, self.codes[value.name]) if value.name in self.codes else moved
+
+
+def name_of(node: Node) -> str:
+    module = module_path(node)
+    return f"{operation(node)} in {module!r}" if module else operation(node)
+
+
+# rule(lowering, operation, activation that runs in it or the operation itself); None for codes
+# that are no 8-bit codes, which are left to the float rules.
+Rule = Callable[[Int8Lowering, Node, Node], Value | None]
+RULES: dict[object, Rule] = {}
+
+
+def rule(*targets) -> Callable[[Rule], Rule]:
+    def register(function: Rule) -> Rule:
+        for target in targets:
+            if target in RULES:
+                raise ValueError(f"{target} has a rule: {RULES[target].__qualname__}")
+            RULES[target] = function
+        return function
+
+    return register

@@ -1,0 +1,110 @@
+"""Post-training quantization: a trained float model and some data to a verified 8-bit graph."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.fx import Node
+
+from lowbit.exporter.capture import Captured, capture
+from lowbit.exporter.simplify import simplify
+from lowbit.int8 import rules as _rules  # noqa: F401  registers them
+from lowbit.int8.calibrate import Batch, calibrate
+from lowbit.int8.fold import fold_batch_norms
+from lowbit.int8.lower import Int8Lowering, Settings
+from lowbit.int8.methods import METHODS
+from lowbit.int8.parameters import Parameters, activation_parameters, weight_spec
+from lowbit.int8.statistics import Statistics
+from lowbit.ir import Graph, verify
+from lowbit.spec import INT8
+
+FORMS = ("D", "F")
+
+
+def ptq(
+    model: nn.Module,
+    batches: Iterable[Batch],
+    method: str = "minmax",
+    *,
+    per_channel: bool = True,
+    symmetric: bool = False,
+    weight_bits: int = 8,
+    integer_only: bool = False,
+    form: str = "D",
+) -> Graph:
+    """The 8-bit graph of `model`, which is in evaluation mode and is not changed.
+
+    `batches` gives inputs, or sequences that begin with them, such as a DataLoader's; all of them
+    are run once. `form` is the arithmetic: "D", TensorFlow Lite's reference, or "F", XNNPACK's
+    and ONNX Runtime's. What has no 8-bit rule stays float, and `graph.notes` says so; with
+    `integer_only` inputs and outputs are codes and such an operation is refused by name.
+    """
+    check(method, form, weight_bits)
+    captured, seen = prepare(model, batches)
+    settings = Settings(form, weight_bits, per_channel, integer_only)
+    return lower(captured, chosen(captured, seen, method, symmetric), settings)
+
+
+def check(method: str, form: str, weight_bits: int) -> None:
+    if method not in METHODS:
+        raise ValueError(f"no method {method!r}; there are {', '.join(METHODS)}")
+    if form not in FORMS:
+        raise ValueError(f"the arithmetic is form D or F, not {form!r}")
+    weight_spec(weight_bits)
+
+
+def prepare(model: nn.Module, batches: Iterable[Batch]) -> tuple[Captured, dict[Node, Statistics]]:
+    """The model with its batch norms folded, and what calibration remembers of it."""
+    iterator = iter(batches)
+    first = next(iterator, None)
+    captured = captured_from(model, first)
+    fold_batch_norms(captured)
+    everything = () if first is None else chain(first, iterator)
+    return captured, calibrate(captured, everything)
+
+
+def chain(first: Batch, rest: Iterable[Batch]) -> Iterable[Batch]:
+    yield first
+    yield from rest
+
+
+def captured_from(model: nn.Module, batch: Batch | None) -> Captured:
+    """Recorded on the first batch, whose tensors are tried as inputs one by one."""
+    from lowbit.int8.errors import CalibrationError
+
+    if batch is None:
+        raise CalibrationError("the calibration data is empty: a few dozen examples are enough")
+    parts = (batch,) if isinstance(batch, Tensor) else tuple(batch)
+    count = inputs_of(model, parts)
+    if not count or not all(isinstance(p, Tensor) and len(p) for p in parts[:count]):
+        raise CalibrationError("a batch is a tensor, or a sequence that begins with the inputs")
+    return capture(model, parts[:count])
+
+
+def inputs_of(model: nn.Module, parts: tuple) -> int:
+    """How many of a batch's parts the model takes: those of its forward without a default."""
+    import inspect
+
+    parameters = inspect.signature(model.forward).parameters.values()
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return min(1, len(parts))
+    return min(len(parts), sum(p.default is p.empty for p in parameters))
+
+
+def chosen(
+    captured: Captured, seen: dict[Node, Statistics], method: str, symmetric: bool = False
+) -> dict[Node, Parameters]:
+    """Parameters of every tensor; bytes as inputs keep their own values."""
+    found = {
+        id(s): activation_parameters(*METHODS[method](s), INT8, symmetric) for s in seen.values()
+    }
+    for node in captured.inputs:
+        if node.meta["val"].dtype == torch.uint8:
+            found[id(seen[node])] = Parameters(1.0, INT8.lo)
+    return {node: found[id(s)] for node, s in seen.items()}
+
+
+def lower(captured: Captured, parameters: dict[Node, Parameters], settings: Settings) -> Graph:
+    graph = simplify(Int8Lowering(captured, parameters, settings).graph())
+    verify(graph)
+    return graph

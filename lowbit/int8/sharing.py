@@ -1,0 +1,88 @@
+"""Which operations run as one, and which tensors have one scale and zero point.
+
+An activation that clamps runs in the requantization of what it reads. What moves values about
+(pooling included, as in TensorFlow Lite) keeps the parameters of its input, and what is put side
+by side has the parameters of the whole.
+"""
+
+import torch
+from torch.fx import Node
+
+from lowbit.exporter import elementwise
+from lowbit.exporter.capture import Captured
+from lowbit.int8.fold import PRODUCTS
+
+aten = torch.ops.aten
+INF = float("inf")
+
+# Activations that clamp, by the real ends of what they let through.
+CLAMPS = {
+    aten.relu.default: lambda: (0.0, INF),
+    aten.relu_.default: lambda: (0.0, INF),
+    aten.relu6.default: lambda: (0.0, 6.0),
+    aten.relu6_.default: lambda: (0.0, 6.0),
+    aten.hardtanh.default: lambda lo=-1.0, hi=1.0: (lo, hi),
+    aten.hardtanh_.default: lambda lo=-1.0, hi=1.0: (lo, hi),
+    aten.clamp.default: lambda lo=None, hi=None: (
+        -INF if lo is None else lo,
+        INF if hi is None else hi,
+    ),
+}
+SUMS = {aten.add.Tensor, aten.add_.Tensor, aten.sub.Tensor}
+FACTORS = {aten.mul.Tensor, aten.mul_.Tensor}
+MOVERS = {
+    *(aten.flatten.using_ints, aten.view.default, aten.reshape.default, aten.squeeze.dims),
+    *(aten.unsqueeze.default, aten.squeeze.dim, aten.squeeze.default),
+    *(aten.permute.default, aten.transpose.int, aten.cat.default, aten.pad.default),
+}
+POOLS = {
+    *(aten.max_pool2d.default, aten.max_pool1d.default),
+    *(aten.avg_pool2d.default, aten.avg_pool1d.default),
+    *(aten.adaptive_avg_pool2d.default, aten.adaptive_avg_pool1d.default),
+    *(aten.mean.dim, torch.ops.lowbit.mean.default),
+}
+
+
+def clamp_ends(node: Node) -> tuple[float, float]:
+    lo, hi = CLAMPS[node.target](*node.args[1:])
+    return float(lo), float(hi)
+
+
+def fused(captured: Captured) -> dict[Node, Node]:
+    """Each clamping activation with the operation it runs in."""
+    found = {}
+    for node in captured.operations:
+        if node.target not in CLAMPS:
+            continue
+        source = node.args[0]
+        lo, hi = clamp_ends(node)
+        anchors = PRODUCTS | SUMS | FACTORS
+        if source.target in anchors and len(source.users) == 1 and lo <= 0 <= hi:
+            found[node] = source
+    return found
+
+
+def shares(captured: Captured) -> dict[Node, Node]:
+    """Each tensor with the one that stands for all it shares its parameters with."""
+    leader: dict[Node, Node] = {n: n for n in (*captured.inputs, *captured.operations)}
+
+    def find(node: Node) -> Node:
+        while leader[node] is not node:
+            node = leader[node]
+        return node
+
+    for node in captured.operations:
+        if node.target in MOVERS | POOLS or elementwise.is_identity(node):
+            for source in tensors(node):
+                if source in leader:
+                    leader[find(source)] = find(node)
+    return {node: find(node) for node in leader}
+
+
+def tensors(node: Node) -> list[Node]:
+    return [n for n in node.all_input_nodes if is_float(n)]
+
+
+def is_float(node: Node) -> bool:
+    value = node.meta.get("val")
+    return isinstance(value, torch.Tensor) and value.is_floating_point()
