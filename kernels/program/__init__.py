@@ -38,6 +38,13 @@ class Op(IntEnum):
     STORE_AS_FLOAT = 20
     STORE_BYTE = 21
     STORE_PLANES = 22
+    REQUANTIZE_D = 23  # what the numbers mean: kernels/program/eight_bit_reference.py
+    REQUANTIZE_F = 24
+    QUANTIZE_D = 25
+    QUANTIZE_F = 26
+    ADD_D = 27
+    ADD_F = 28
+    MUL_CODES = 29
 
 
 INSTRUCTION = record(
@@ -54,6 +61,9 @@ INSTRUCTION = record(
     "by_channel",  # 0 when all channels share one row of thresholds or of a table
     "channels",  # of the tensor
     "planes",
+    "hi",  # of 8-bit codes, with lo
+    "zero",  # their zero point
+    "kind",  # the Layout of an operand of codes
 )
 
 # program, scratch, first pixel, pixels, first channel, channels, stride

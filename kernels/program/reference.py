@@ -10,7 +10,7 @@ base + slope i, with (base, slope) = (lo, step) or (lo + step n, -step) stored a
 
 import numpy as np
 
-from lowbit.kernels.program import INSTRUCTION, Op
+from lowbit.kernels.program import INSTRUCTION, Op, eight_bit_reference
 from lowbit.kernels.record import fields, view
 from lowbit.spec import QuantSpec
 
@@ -131,4 +131,4 @@ STEPS = {
     Op.STORE_AS_FLOAT: store(np.float32),
     Op.STORE_BYTE: store(np.int8),
     Op.STORE_PLANES: store_planes,
-}
+} | eight_bit_reference.STEPS

@@ -19,9 +19,9 @@ from lowbit.int8.sharing import MOVERS, fused, is_float
 from lowbit.ir import Graph, TensorType, ops
 from lowbit.spec import INT8, QuantSpec
 
-REQUANTIZE = {"D": ops.RequantizeD, "F": ops.RequantizeF}
-QUANTIZE = {"D": ops.QuantizeD, "F": ops.QuantizeF}
-ADD = {"D": ops.AddD, "F": ops.AddF}
+REQUANTIZE: dict[str, type] = {"D": ops.RequantizeD, "F": ops.RequantizeF}
+QUANTIZE: dict[str, type] = {"D": ops.QuantizeD, "F": ops.QuantizeF}
+ADD: dict[str, type] = {"D": ops.AddD, "F": ops.AddF}
 
 
 @dataclass(frozen=True)

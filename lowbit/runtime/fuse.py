@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 from lowbit.ir import Graph, Node, TensorType
 from lowbit.ir.ops import Add, Clamp, Div, Lookup, Mul, PRelu, Relu, Sub, Threshold
+from lowbit.runtime import eight_bit
 
-ELEMENTWISE = (Add, Clamp, Div, Lookup, Mul, PRelu, Relu, Sub, Threshold)
-NOT_FIRST = (Clamp, Div, Lookup, PRelu, Relu, Threshold)  # take the chain as first operand only
+ELEMENTWISE = (Add, Clamp, Div, Lookup, Mul, PRelu, Relu, Sub, Threshold, *eight_bit.OPS)
+# These take the chain as first operand only.
+NOT_FIRST = (Clamp, Div, Lookup, PRelu, Relu, Threshold, *eight_bit.UNARY)
 
 
 @dataclass

@@ -5,6 +5,7 @@ from lowbit.kernels import (
     elementwise,
     float_conv,
     int_conv,
+    mean_codes,
     plane_conv,
     pool,
     xnor_conv,
@@ -20,6 +21,7 @@ TABLES: dict[str, tuple[Kernel, ...]] = {
     "max_bits": pool.MAX_BITS,
     "avg_pool": pool.AVG_POOL,
     "mean": pool.MEAN,
+    "mean_codes": mean_codes.KERNELS,
     "elementwise": elementwise.KERNELS,
     "copy": copy.KERNELS,
 }

@@ -12,11 +12,21 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lowbit.ir import Graph, Node, verify
-from lowbit.ir.ops import AvgPool, Concat, Conv, Linear, MaxPool, Mean, Reshape, Transpose
+from lowbit.ir.ops import (
+    AvgPool,
+    Concat,
+    Conv,
+    Linear,
+    MaxPool,
+    Mean,
+    MeanCodes,
+    Reshape,
+    Transpose,
+)
 from lowbit.kernels.layout import Layout, pixel_bytes, whole
 from lowbit.kernels.problem import Problem
 from lowbit.kernels.table import choose
-from lowbit.runtime import move, pool, product, program
+from lowbit.runtime import eight_bit, move, pool, product, program
 from lowbit.runtime.fuse import ELEMENTWISE, Group, groups
 from lowbit.runtime.kernels import TABLES
 from lowbit.runtime.program import channels_of, pixels_of, vector
@@ -37,6 +47,7 @@ RULES = {
     MaxPool: Rule(pool.reads, pool.lower),
     AvgPool: Rule(pool.reads, pool.lower),
     Mean: Rule(pool.reads, pool.lower),
+    MeanCodes: Rule(pool.reads, pool.lower),
     Reshape: Rule(move.reads, move.reshape),
     Transpose: Rule(move.reads, move.transpose),
     Concat: Rule(move.reads, move.concat),
@@ -86,7 +97,7 @@ class Plan:
         for node, carried in group.chain:
             for name in node.inputs:
                 if name != carried or node.inputs.count(name) > 1:
-                    self.want(name, Layout.FLOAT)
+                    self.want(name, eight_bit.operand_layout(node, self.types[name]))
         if isinstance(group.root.op, ELEMENTWISE):
             name = group.chain[0][1]
             if not any(self.own(name, layout) for layout in self.wants.get(name, ())):
@@ -187,8 +198,9 @@ class Plan:
         """The other operand of arithmetic: a vector over channels, or a tensor's rows."""
         type_, out = self.types[name], self.types[node.output]
         channels, pixels = channels_of(out), pixels_of(out)
-        row = 4 * channels
-        if type_.value is not None:
+        layout = eight_bit.operand_layout(node, type_)
+        row = pixel_bytes(layout, channels, type_.spec)
+        if type_.value is not None and layout is Layout.FLOAT:
             value = np.asarray(type_.value, np.float32)
             if math.prod(type_.shape[:-1]) == 1:
                 return {"at": vector(value.reshape(-1), channels)}
@@ -196,6 +208,8 @@ class Plan:
             return {"at": vector(full, full.size), "row": row, "mod": pixels}
         if type_.shape != out.shape:
             if type_.shape == (*[1] * (len(out.shape) - 1), channels):  # one pixel an image
-                return {"at": self.held[name][Layout.FLOAT], "row": row, "div": pixels}
+                return {"at": self.held[name][layout], "row": row, "div": pixels}
+            if layout is not Layout.FLOAT:
+                raise NotImplementedError(f"{node}: codes broadcast over whole images only")
             name = move.spread(self, name, node.output)
-        return {"at": self.held[name][Layout.FLOAT], "row": row}
+        return {"at": self.held[name][layout], "row": row}

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lowbit.ir import Node
-from lowbit.ir.ops import AvgPool, MaxPool, Mean
+from lowbit.ir.ops import AvgPool, MaxPool, Mean, MeanCodes
 from lowbit.kernels.layout import Layout, whole
 from lowbit.kernels.problem import Problem
 from lowbit.runtime.fuse import Group
@@ -51,7 +51,7 @@ def geometry(plan: "Plan", node: Node, problem: Problem) -> tuple[Problem, str]:
         sides = (1, pixels_of(x))
         problem = replace(problem, sides=sides, out=(1, 1), kernel=sides)
         return problem, "mean" if x.spec is None else "avg_pool"
-    assert isinstance(op, MaxPool | AvgPool)
+    assert isinstance(op, MaxPool | AvgPool | MeanCodes)
     problem = replace(
         problem,
         sides=two(x.shape[:-1], 1),
@@ -63,4 +63,4 @@ def geometry(plan: "Plan", node: Node, problem: Problem) -> tuple[Problem, str]:
     )
     if isinstance(op, MaxPool):
         return problem, "max_bits" if problem.layout is Layout.PLANES else "max_pool"
-    return problem, "avg_pool"
+    return problem, "mean_codes" if isinstance(op, MeanCodes) else "avg_pool"

@@ -8,6 +8,7 @@ from lowbit.ir import Node, TensorType
 from lowbit.ir.ops import Add, Clamp, Div, Lookup, Mul, PRelu, Relu, Sub, Threshold
 from lowbit.kernels.layout import Layout, pixel_bytes
 from lowbit.kernels.program import EAGER, Op
+from lowbit.runtime import eight_bit
 from lowbit.runtime.step import Buffer, Place
 
 Instruction = dict[str, Place]
@@ -79,6 +80,8 @@ def step_of(node: Node, carried: str, types, operand: Operand) -> list[Instructi
         other = node.inputs[0] if node.inputs[0] != carried else node.inputs[1]
         code = Op.SUB_FROM if reverse else ARITHMETIC[type(op)]
         return [*widen, {"op": code, **operand(node, other)}]
+    if type(op) in eight_bit.RULES:
+        return [eight_bit.instruction(node, carried, types, operand, vector)]
     values = [types[name].value for name in node.inputs[1:]]
     match op:
         case Relu():

@@ -109,7 +109,8 @@ class RequantizeF:
 
     def evaluate(self, x: np.ndarray, bias: np.ndarray, scales: np.ndarray) -> np.ndarray:
         acc = (x.astype(np.int64) + bias.astype(np.int64)).astype(np.float32)
-        return nearest_code(acc * self.ratios(scales), self)
+        with np.errstate(over="ignore"):
+            return nearest_code(acc * self.ratios(scales), self)
 
 
 def nearest_code(y: np.ndarray, codes) -> np.ndarray:
@@ -134,9 +135,11 @@ class QuantizeD:
         return TensorType(x.shape, codes_spec(self.scale, self.zero_point, self.lo, self.hi))
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
-        y = fixed_point.rounded_half_away(x / np.float32(self.scale))
+        with np.errstate(over="ignore"):
+            y = x / np.float32(self.scale)
         z = self.zero_point
-        return z + np.clip(y, self.lo - z, self.hi - z).astype(np.int64)
+        inside = np.clip(y, np.float32(self.lo - z), np.float32(self.hi - z))
+        return z + fixed_point.rounded_half_away(inside).astype(np.int64)
 
 
 @op("quantize_f")
@@ -154,4 +157,5 @@ class QuantizeF:
         return TensorType(x.shape, codes_spec(self.scale, self.zero_point, self.lo, self.hi))
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
-        return nearest_code(x * (np.float32(1) / np.float32(self.scale)), self)
+        with np.errstate(over="ignore"):
+            return nearest_code(x * (np.float32(1) / np.float32(self.scale)), self)

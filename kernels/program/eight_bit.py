@@ -1,0 +1,142 @@
+"""Instructions of 8-bit arithmetic, sixteen codes at a time; the reference says what each is."""
+
+from numba import types
+
+from lowbit.kernels.codes import load_codes
+from lowbit.kernels.entry import inner
+from lowbit.kernels.program import Op, vectors
+from lowbit.kernels.program.vectors import LANES, load_f32, load_i32, store_i32
+from lowbit.kernels.simd import F32x16, I32x16, I64x16, over, pointers
+
+as_i64 = pointers(types.int64)
+MAGIC = 12582912.0  # 1.5 2^23: adding it leaves a float32 no room for a fraction
+
+
+def lanes(vector, value):
+    return vector([value] * LANES)
+
+
+@over(I32x16, I32x16, I32x16, I32x16)
+def high_product(builder, x, m, e):
+    """M(x, m, e)"""
+    wide, zero = I64x16.llvm, x.type(None)
+    up = builder.icmp_signed(">", e, zero)
+    left = builder.select(up, e, zero)
+    right = builder.select(up, zero, builder.neg(e))
+    product = builder.mul(builder.sext(builder.shl(x, left), wide), builder.sext(m, wide))
+    # Round to nearest with ties up: adding 2^30 and flooring is the truncation of the definition.
+    high = builder.ashr(builder.add(product, lanes(wide, 2**30)), lanes(wide, 31))
+    high = builder.trunc(high, x.type)
+    mask = builder.sub(builder.shl(lanes(x.type, 1), right), lanes(x.type, 1))
+    rest = builder.and_(high, mask)
+    below = builder.zext(builder.icmp_signed("<", high, zero), x.type)
+    half = builder.add(builder.ashr(mask, lanes(x.type, 1)), below)
+    over_half = builder.zext(builder.icmp_signed(">", rest, half), x.type)
+    return builder.add(builder.ashr(high, right), over_half)
+
+
+@over(I32x16, I32x16, I32x16)
+def lesser(builder, x, y):
+    return builder.select(builder.icmp_signed("<", x, y), x, y)
+
+
+@over(I32x16, I32x16, I32x16)
+def plus(builder, x, y):
+    return builder.add(x, y)
+
+
+@over(I32x16, I32x16, I32x16)
+def times(builder, x, y):
+    return builder.mul(x, y)
+
+
+@over(I32x16, I32x16, types.int64)
+def shift_right(builder, x, count):
+    return builder.ashr(x, vectors.splat(builder, builder.trunc(count, vectors.I32), LANES))
+
+
+@over(I32x16, F32x16)
+def rounded(builder, x):
+    """To the nearest integer, ties to even, for |x| < 2^22."""
+    magic = lanes(F32x16.llvm, MAGIC)
+    return builder.fptosi(builder.fsub(builder.fadd(x, magic), magic), I32x16.llvm)
+
+
+@over(I32x16, F32x16)
+def rounded_away(builder, x):
+    """To the nearest integer, ties away from zero, for |x| < 2^22."""
+    whole = builder.fptosi(x, I32x16.llvm)
+    rest = builder.fsub(x, builder.sitofp(whole, F32x16.llvm))
+    up = builder.zext(builder.fcmp_ordered(">=", rest, lanes(F32x16.llvm, 0.5)), I32x16.llvm)
+    down = builder.zext(builder.fcmp_ordered("<=", rest, lanes(F32x16.llvm, -0.5)), I32x16.llvm)
+    return builder.sub(builder.add(whole, up), down)
+
+
+@inner
+def code(i, x):
+    """Clamped around the zero point, and moved to it."""
+    x = vectors.larger(x, vectors.fill(i.lo - i.zero))
+    x = lesser(x, vectors.fill(i.hi - i.zero))
+    return plus(x, vectors.fill(i.zero))
+
+
+@inner
+def inside(i, x):
+    """The clamp on floats."""
+    x = vectors.greater(x, vectors.to_float(vectors.fill(i.lo - i.zero)))
+    return vectors.smaller(x, vectors.to_float(vectors.fill(i.hi - i.zero)))
+
+
+@inner
+def from_zero(x, zero):
+    return plus(x, vectors.fill(-zero))
+
+
+@inner
+def sum_d(p, x, y):
+    a = high_product(
+        times(from_zero(x, p[0]), vectors.fill(1 << 20)), vectors.fill(p[1]), vectors.fill(p[2])
+    )
+    b = high_product(
+        times(from_zero(y, p[4]), vectors.fill(1 << 20)), vectors.fill(p[5]), vectors.fill(p[6])
+    )
+    total = plus(times(a, vectors.fill(p[3])), times(b, vectors.fill(p[7])))
+    return high_product(total, vectors.fill(p[8]), vectors.fill(p[9]))
+
+
+@inner
+def sum_f(p, x, y):
+    a = times(from_zero(x, p[0]), vectors.fill(p[1]))
+    b = times(from_zero(y, p[2]), vectors.fill(p[3]))
+    half = vectors.fill(1 << (p[4] - 1))
+    return shift_right(plus(plus(a, b), half), p[4])
+
+
+@inner
+def step(i, op, x, at, c0, width):
+    """One instruction on one pixel."""
+    for c in range(0, width, LANES):
+        a, word = x + 4 * c, at + 4 * (c0 + c)
+        if op == Op.REQUANTIZE_D:
+            total = plus(load_i32(a), load_i32(word))
+            m, e = load_i32(i.second + 4 * (c0 + c)), load_i32(i.third + 4 * (c0 + c))
+            store_i32(a, code(i, high_product(total, m, e)), LANES)
+        elif op == Op.REQUANTIZE_F:
+            total = vectors.to_float(plus(load_i32(a), load_i32(word)))
+            scaled = vectors.mul(total, load_f32(i.second + 4 * (c0 + c)))
+            store_i32(a, code(i, rounded(inside(i, scaled))), LANES)
+        elif op == Op.QUANTIZE_D:
+            scaled = inside(i, vectors.div(load_f32(a), load_f32(word)))
+            store_i32(a, code(i, rounded_away(scaled)), LANES)
+        elif op == Op.QUANTIZE_F:
+            scaled = inside(i, vectors.mul(load_f32(a), load_f32(word)))
+            store_i32(a, code(i, rounded(scaled)), LANES)
+        else:
+            y, p = load_codes(i.kind, at, c0 + c), as_i64(i.second)
+            if op == Op.ADD_D:
+                store_i32(a, code(i, sum_d(p, load_i32(a), y)), LANES)
+            elif op == Op.ADD_F:
+                store_i32(a, code(i, sum_f(p, load_i32(a), y)), LANES)
+            else:
+                product = times(from_zero(load_i32(a), p[0]), from_zero(y, p[1]))
+                store_i32(a, product, LANES)

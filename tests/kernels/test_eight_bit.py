@@ -1,0 +1,102 @@
+"""Instructions on 8-bit codes: compiled, reference and the operators' definitions agree."""
+
+import numpy as np
+import pytest
+
+from lowbit.ir import Graph, Node, TensorType, evaluate, ops
+from lowbit.ir.ops import fixed_point
+from lowbit.runtime import Network
+from lowbit.spec import INT8, QuantSpec
+
+WIDTHS = (1, 15, 16, 17, 65)
+CODES = (0.05, -7, -128, 127)
+
+
+def constant(values, spec=None) -> TensorType:
+    array = np.asarray(values)
+    type_ = TensorType(array.shape, spec)
+    return TensorType(array.shape, spec, array.astype(type_.dtype))
+
+
+def check(graph: Graph, *inputs: np.ndarray) -> None:
+    (want,) = evaluate(graph, *inputs)
+    for kernel in ("reference", None):
+        got = Network(graph, batch=2, kernel=kernel)(*inputs)
+        np.testing.assert_array_equal(got, want, err_msg=str(kernel))
+
+
+@pytest.mark.parametrize("op", [ops.RequantizeD, ops.RequantizeF])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_requantization(op, width):
+    rng = np.random.default_rng(width)
+    wide = QuantSpec(-(2**20), 2**20)
+    factors = (2.0 ** rng.integers(-12, 3, width) * rng.choice([1, 0.75, 0.6], width)) * 0.05
+    constants = {
+        "bias": constant(rng.integers(-500, 500, width), QuantSpec(-500, 500)),
+        "scales": constant(factors.astype(np.float32)),
+    }
+    node = Node(op(1.0, *CODES), ("x", "bias", "scales"), "y")
+    graph = Graph({"x": TensorType((40, width), wide)}, constants, (node,), ("y",))
+    x = rng.integers(-2000, 2000, (3, 40, width)) * 2 ** rng.integers(0, 9, (3, 40, width))
+    check(graph, x.astype(np.int32))
+
+
+@pytest.mark.parametrize("op", [ops.QuantizeD, ops.QuantizeF])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_quantization_of_floats(op, width):
+    x = np.arange(-200, 200, 0.25, np.float32).repeat(width).reshape(2, -1, width)
+    x = np.concatenate([x, np.full((1, *x.shape[1:]), 3e38, np.float32)])
+    graph = Graph(
+        {"x": TensorType(x.shape[1:])}, {}, (Node(op(0.5, 3, -128, 120), ("x",), "y"),), ("y",)
+    )
+    check(graph, x)
+
+
+PAIRS = (
+    ops.AddD(0.02, 0.07, (3, -9), 1, *CODES),
+    ops.AddD(0.02, 0.07, (3, -9), -1, *CODES),
+    ops.AddF(0.02, 0.07, (3, -9), 1, *CODES),
+    ops.AddF(0.02, 0.07, (3, -9), -1, *CODES),
+    ops.MulCodes((3, -9)),
+)
+
+
+@pytest.mark.parametrize("op", PAIRS, ids=lambda op: type(op).__name__)
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("carried", ["first", "second", "spread", "itself"])
+def test_pairs_of_codes(op, width, carried):
+    rng = np.random.default_rng(width)
+    shapes = {"a": (6, 7, width), "b": (1, 1, width) if carried == "spread" else (6, 7, width)}
+    order = {"second": ("b", "a"), "itself": ("a", "a")}.get(carried, ("a", "b"))
+    shapes = {name: shapes[name] for name in dict.fromkeys(order)}
+    nodes = (Node(op, order, "y"),)
+    if carried == "second":  # the chain comes from the second operand
+        nodes = (
+            Node(ops.MaxPool((1, 1), (1, 1), ((0, 0), (0, 0)), (1, 1)), ("a",), "pooled"),
+            Node(op, ("b", "pooled"), "y"),
+        )
+    graph = Graph({n: TensorType(s, INT8) for n, s in shapes.items()}, {}, nodes, ("y",))
+    check(graph, *(rng.integers(-128, 128, (3, *s)).astype(np.int8) for s in shapes.values()))
+
+
+@pytest.mark.parametrize("window", [(2, 2, 0), (3, 2, 1), (7, 1, 0)])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_means_of_codes(window, width):
+    kernel, stride, pad = window
+    op = ops.MeanCodes((kernel, kernel), (stride, stride), ((pad, pad), (pad, pad)))
+    graph = Graph({"x": TensorType((9, 8, width), INT8)}, {}, (Node(op, ("x",), "y"),), ("y",))
+    x = np.random.default_rng(width).integers(-128, 128, (3, 9, 8, width)).astype(np.int8)
+    check(graph, x)
+
+
+def test_the_fixed_point_product_is_the_papers():
+    """Against exact fractions, at and around every tie; ties of the first rounding go up."""
+    rng = np.random.default_rng(0)
+    for real in (0.5, 0.25, 0.3, 2.0**-20, 0.999999, 3.7, 1.0):
+        m, e = fixed_point.multiplier(real)
+        x = np.concatenate([rng.integers(-(2**20), 2**20, 500), np.arange(-40, 40)])
+        for value, got in zip(x, fixed_point.multiply(x, m, e), strict=True):
+            high = ((int(value) << max(e, 0)) * m + 2**30) >> 31
+            size, half = 1 << max(-e, 0), (1 << max(-e, 0)) // 2
+            want = (abs(high) + half) // size * (1 if high >= 0 else -1)
+            assert got == want, (real, value)
