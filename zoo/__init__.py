@@ -5,6 +5,8 @@
     zoo.create_model("vgg_mini.w1a1_fmnist")  the same with its trained weights
     zoo.load("vgg_mini.w1a1_fmnist")          the integer network, without torch
     zoo.card("vgg_mini.w1a1_fmnist")          what was measured, and how it was made
+
+Importing it imports neither torch nor numba.
 """
 
 from lowbit.zoo.architecture import Architecture

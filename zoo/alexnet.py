@@ -67,10 +67,15 @@ DOREFA = Bits("dorefa:1", "dorefa:2")
 
 @architecture(paper="1606.06160", input=(3, 224, 224), classes=1000, bits="w1a2")
 def dorefanet(shape: Shape, classes: int, bits: Bits = DOREFA) -> nn.Module:
-    """DoReFa-Net's AlexNet: binary weights, 2-bit activations, a real first and a real last layer."""
+    """DoReFa-Net's AlexNet: binary weights, 2-bit activations, real edges."""
     body, last = bits.at("body"), bits.at("last")
     layers: list[nn.Module] = [conv(bits.at("first"), shape[0], 96, 12, 4, padding=0, bias=True)]
-    plan = ((96, 256, 5, pool(1)), (256, 384, 3, pool(1)), (384, 384, 3, None), (384, 256, 3, pool()))
+    plan = (
+        (96, 256, 5, pool(1)),
+        (256, 384, 3, pool(1)),
+        (384, 384, 3, None),
+        (384, 256, 3, pool()),
+    )
     for ins, outs, kernel, pooled in plan:
         layers += [conv(body, ins, outs, kernel), without_gamma(norm(outs, 1e-4))]
         layers += [pooled] if pooled else []

@@ -60,4 +60,6 @@ def vgg(shape: Shape, classes: int, bits: Bits, widths: Sequence[int]) -> nn.Mod
     layers = convolutions(shape, bits, widths)
     last = bits.at("last")
     size = features(nn.Sequential(*layers), shape)
-    return nn.Sequential(*layers[:-2], activation(last), nn.Flatten(), linear(last, size, classes, True))
+    *layers, _, flatten = layers
+    dense = linear(last, size, classes, bias=True)
+    return nn.Sequential(*layers, activation(last), flatten, dense)

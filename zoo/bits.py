@@ -1,4 +1,4 @@
-"""Which quantizers the layers of a network take: the body's two, and the places that papers keep real.
+"""Which quantizers a network's layers take: the body's two, and the places that papers keep real.
 
     first   the layer that sees pixels
     real    what a paper keeps real inside a binary body: shortcut and transition convolutions
@@ -102,7 +102,7 @@ def activation(pair: Pair) -> nn.Module:
 
 
 def for_negatives(pair: Pair) -> Pair:
-    """LSQ's unsigned inputs give way to LSQ+'s, whose offset is learned, where values have a sign."""
+    """Where values have a sign, LSQ's unsigned codes give way to LSQ+'s, with a learned offset."""
     name, _, width = (pair.input or "").partition(":")
     return Pair(pair.weight, f"lsq_plus:{width}") if name == "lsq" else pair
 

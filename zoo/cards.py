@@ -36,13 +36,16 @@ class Preprocessing:
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         if images.dtype != np.uint8 or images.ndim not in (3, 4):
-            raise ValueError(f"images are bytes (N, H, W) or (N, H, W, C), not {images.dtype} "
-                             f"{images.shape}")
+            raise ValueError(
+                f"images are bytes (N, H, W) or (N, H, W, C), not {images.dtype} {images.shape}"
+            )
         planes = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
         border = ((0, 0), (0, 0), (self.pad, self.pad), (self.pad, self.pad))
         pixels = np.pad(planes, border).astype(np.float32) / np.float32(self.divide)
         if self.mean:
-            mean, std = (np.float32(v).reshape(-1, 1, 1) for v in (self.mean, self.std))
+            mean, std = (
+                np.reshape(v, (-1, 1, 1)).astype(np.float32) for v in (self.mean, self.std)
+            )
             pixels = (pixels - mean) / std
         return np.ascontiguousarray(pixels, np.float32)
 
@@ -92,9 +95,10 @@ class Card:
 
 def from_json(text: str) -> Card:
     said = json.loads(text)
+    steps = said["preprocess"]
+    steps |= {key: tuple(steps[key]) for key in ("mean", "std")}
     said |= {key: File(**said[key]) for key in ("graph", "weights")}
-    preprocess = {k: tuple(v) if isinstance(v, list) else v for k, v in said["preprocess"].items()}
-    said |= {"preprocess": Preprocessing(**preprocess), "input": tuple(said["input"])}
+    said |= {"preprocess": Preprocessing(**steps), "input": tuple(said["input"])}
     return Card(**said)
 
 

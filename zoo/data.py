@@ -41,10 +41,11 @@ def needed(module: str, package: str):
 
 def split(images: np.ndarray, labels: np.ndarray, source: str) -> FashionMNIST:
     test = np.arange(len(images)) % 5 == 4
-    arrays = [a.astype(np.uint8) for a in (images[~test], labels[~test], images[test], labels[test])]
+    parts = (images[~test], labels[~test], images[test], labels[test])
+    arrays = [part.astype(np.uint8) for part in parts]
     for array in arrays:
         array.setflags(write=False)
-    return FashionMNIST(*arrays, source=source)
+    return FashionMNIST(arrays[0], arrays[1], arrays[2], arrays[3], source)
 
 
 DATASETS: dict[str, Callable[[], FashionMNIST]] = {

@@ -13,5 +13,7 @@ if TYPE_CHECKING:
 def accuracy(network: "Network", data: str, preprocess: "Preprocessing") -> tuple[float, int]:
     """The fraction of test images classified as labelled, and how many there are."""
     source = require(data, DATASETS, "data set")()
-    predicted = network(preprocess(source.test_images)).argmax(1)
+    scores = network(preprocess(source.test_images))
+    assert not isinstance(scores, tuple), "a classifier has one output"
+    predicted = scores.argmax(1)
     return float((predicted == source.test_labels).mean()), len(predicted)

@@ -51,7 +51,9 @@ def downloaded(file: File) -> Path:
     try:
         import pooch
     except ModuleNotFoundError:
-        raise Unavailable(f'{file.name}: a download needs pooch: pip install "lowbit[zoo]"') from None
+        raise Unavailable(
+            f'{file.name}: a download needs pooch: pip install "lowbit[zoo]"'
+        ) from None
     fetch = pooch.HTTPDownloader(progressbar=False, timeout=20)
     try:
         found = pooch.retrieve(

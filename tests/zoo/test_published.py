@@ -96,9 +96,9 @@ def test_parameters_of_float_networks(name):
     assert learned(zoo.create_model(name)) == PARAMETERS[name]
 
 
-# Multiply-accumulates in millions: of all layers, and of the binary ones. ResNets from torchvision's
-# documentation, MobileNets from tables 8 and 4 of their papers, ReActNet and Bi-Real Net from
-# table 1 of ReActNet's, whose float operations are 12 and 139 million.
+# Multiply-accumulates in millions: of all layers, and of the binary ones. ResNets from
+# torchvision's documentation, MobileNets from tables 8 and 4 of their papers, ReActNet and Bi-Real
+# Net from table 1 of ReActNet's, whose float operations are 12 and 139 million.
 MACS = {
     "resnet18": (1814, 0),
     "resnet34": (3664, 0),

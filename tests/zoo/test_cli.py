@@ -1,0 +1,63 @@
+"""`lowbit zoo`: tables for people, objects for scripts, an exit status for both."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from lowbit.cli import main
+
+
+@pytest.fixture
+def lowbit_zoo(monkeypatch, capsys):
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["lowbit", "zoo", *arguments])
+        with pytest.raises(SystemExit) as exit:
+            main()
+        printed = capsys.readouterr()
+        return exit.value.code or 0, printed.out, printed.err
+
+    return run
+
+
+def test_the_list_has_architectures_and_weights(lowbit_zoo, trained):
+    status, out, _ = lowbit_zoo("list", "t*")
+    assert status == 0
+    assert trained.card.name in out
+    assert "1612.07119" in out
+    _, out, _ = lowbit_zoo("list", "--trained", "--json")
+    (entry,) = json.loads(out)["models"]
+    assert entry["name"] == trained.card.name
+    assert entry["graph"]["sha256"] == trained.card.graph.sha256
+
+
+def test_an_empty_list_says_so(lowbit_zoo):
+    assert lowbit_zoo("list", "nothing*")[:2] == (0, "nothing matches 'nothing*'\n")
+
+
+def test_one_network_is_shown(lowbit_zoo, trained):
+    assert json.loads(lowbit_zoo("show", "resnet18", "--json")[1])["classes"] == 1000
+    _, out, _ = lowbit_zoo("show", trained.card.name)
+    assert "ten kinds of clothes" in out
+
+
+def test_a_wrong_name_is_one_line(lowbit_zoo):
+    status, _, err = lowbit_zoo("show", "resnet19")
+    assert status == 1
+    assert err.startswith("error: no architecture 'resnet19': did you mean 'resnet18'?")
+    assert err.count("\n") == 1
+
+
+def test_evaluation_finds_the_cards_accuracy(lowbit_zoo, trained):
+    status, out, _ = lowbit_zoo("eval", trained.card.name, "--json")
+    assert status == 0
+    said = json.loads(out)
+    assert said["accuracy"] == trained.card.accuracy
+    assert said["images"] == 1000
+
+
+def test_another_accuracy_than_the_cards_is_status_one(lowbit_zoo, trained):
+    trained.write(replace(trained.card, accuracy=0.99))
+    status, out, _ = lowbit_zoo("eval", trained.card.name)
+    assert status == 1
+    assert "its card says 99.00%" in out
