@@ -49,7 +49,15 @@ def network(
     size = features(nn.Sequential(*layers), shape)
     layers += [linear(body, size, dense), batch_norm(dense, lnn.BatchNorm1d), *act]
     layers += [linear(bits.at("last"), dense, classes), batch_norm(classes, lnn.BatchNorm1d)]
-    return nn.Sequential(*layers)
+    return as_keras_starts(nn.Sequential(*layers))
+
+
+def as_keras_starts(model: nn.Sequential) -> nn.Sequential:
+    """Glorot's uniform weights. torch's are smaller, which latent weights feel: they flip sooner."""
+    for layer in model:
+        if isinstance(layer, (nn.Conv2d, nn.Linear)):
+            nn.init.xavier_uniform_(layer.weight)
+    return model
 
 
 def batch_norm(
