@@ -18,7 +18,7 @@ class Kernel:
 
     `pack` puts weights into the order in which this row reads them; `fits` says why a certain
     problem is not for it, or "". `bits` says that its tiles can threshold and pack what they
-    compute.
+    compute; `bias(block, w, x_spec, groups)` is what it needs a tap and channel besides.
     """
 
     name: str
@@ -29,6 +29,7 @@ class Kernel:
     fits: Callable[..., str] = lambda problem: ""
     reference: bool = False
     bits: bool = False
+    bias: Callable[..., Any] | None = None
 
     def objections(self, problem: object = None) -> list[str]:
         """Why this kernel cannot run here. Empty means that it can."""

@@ -98,7 +98,7 @@ def fill_table(p, table, image, oy, ox, most):
             for kx in range(p.kw):
                 x = x0 + kx * p.dilation_w
                 inside = y >= 0 and y < p.h and x >= 0 and x < p.w
-                entries[k] = base + (y * p.w + x) * p.x_pixel if inside else p.x
+                entries[k] = base + (y * p.w + x) * p.x_pixel if inside else p.zero
                 entries[k + 1] = -1 if inside else 0
                 taps += 1 if inside else 0
                 k += 2 * most

@@ -4,8 +4,8 @@ from functools import partial
 
 import numpy as np
 
-from lowbit.kernels import dense, depthwise, products
-from lowbit.kernels.int_conv import reference
+from lowbit.kernels import dense, depthwise, dots, products
+from lowbit.kernels.int_conv import reference, vnni
 from lowbit.kernels.layout import Layout
 from lowbit.kernels.table import Kernel
 from lowbit.spec import QuantSpec
@@ -34,6 +34,24 @@ def words(problem) -> str:
     return "" if problem.layout is Layout.INT else "needs int32 codes"
 
 
+def bytes_by_int8(problem) -> str:
+    if problem.layout not in (Layout.BYTE, Layout.UBYTE):
+        return "needs codes of one byte"
+    return "" if -128 <= problem.w_spec.lo and problem.w_spec.hi <= 127 else "needs int8 weights"
+
+
+def dots_row(name: str, run, pixels: int, lanes: int) -> Kernel:
+    return Kernel(
+        name,
+        run,
+        dots.REQUIRES,
+        tile=(pixels, lanes),
+        pack=partial(vnni.pack, lanes),
+        fits=bytes_by_int8,
+        bias=vnni.bias,
+    )
+
+
 KERNELS = (
     Kernel(
         "int_conv_depthwise",
@@ -42,6 +60,8 @@ KERNELS = (
         pack=pack_depthwise,
         fits=depthwise.fits,
     ),
+    dots_row("int_conv_dots_8x32", vnni.int_conv_dots_8x32, 8, 32),
+    dots_row("int_conv_dots_4x64", vnni.int_conv_dots_4x64, 4, 64),
     Kernel(
         "int_conv_pairs_4x32",
         dense.kernel(dense.BytePairs, 4, 2),

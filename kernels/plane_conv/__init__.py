@@ -12,13 +12,21 @@ KERNELS = (
         frozenset({"avx512f", "avx512vpopcntdq"}),
         tile=(4, 16),
         pack=partial(reference.pack, 16),
+        bias=reference.bias,
     ),
-    Kernel("plane_conv_2x8", generic.plane_conv_2x8, tile=(2, 8), pack=partial(reference.pack, 8)),
+    Kernel(
+        "plane_conv_2x8",
+        generic.plane_conv_2x8,
+        tile=(2, 8),
+        pack=partial(reference.pack, 8),
+        bias=reference.bias,
+    ),
     Kernel(
         "plane_conv_reference",
         reference.run,
         tile=(1, 8),
         pack=partial(reference.pack, 8),
+        bias=reference.bias,
         reference=True,
     ),
 )

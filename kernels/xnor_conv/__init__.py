@@ -7,10 +7,18 @@ from lowbit.kernels.xnor_conv import generic, reference
 
 KERNELS = (
     Kernel(
-        "xnor_conv_4x16",
-        generic.xnor_conv_4x16,
+        "xnor_conv_4x32",
+        generic.xnor_conv_4x32,
         frozenset({"avx512f", "avx512vpopcntdq"}),
-        tile=(4, 16),
+        tile=(4, 32),
+        pack=partial(reference.pack, 32),
+        bits=True,
+    ),
+    Kernel(
+        "xnor_conv_8x16",
+        generic.xnor_conv_8x16,
+        frozenset({"avx512f", "avx512vpopcntdq"}),
+        tile=(8, 16),
         pack=partial(reference.pack, 16),
         bits=True,
     ),

@@ -69,5 +69,6 @@ def kernel(pixels: int, vectors: int):
     return window.product(wide, narrow, pixels, 8 * vectors, block_bytes, masked=mask)
 
 
-xnor_conv_4x16 = kernel(4, 2)
 xnor_conv_2x8 = kernel(2, 1)
+xnor_conv_4x32 = kernel(4, 4)
+xnor_conv_8x16 = kernel(8, 2)

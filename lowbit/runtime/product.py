@@ -6,7 +6,6 @@ import numpy as np
 
 from lowbit.ir import Node, TensorType
 from lowbit.ir.ops import Conv
-from lowbit.kernels import plane_conv
 from lowbit.kernels.layout import MAX_PLANES, Layout, whole, words
 from lowbit.kernels.problem import ENDLESS, Problem
 from lowbit.kernels.table import choose
@@ -67,10 +66,9 @@ def lower(plan: "Plan", group: Group) -> None:
     lanes = kernel.tile[1] if kernel.tile else 1
     packed = padded(kernel.pack(weights, w.spec, problem.groups))
     places: dict[str, Place] = {"x": source, "weights": packed, "block": lanes}
-    if table == "plane_conv":
-        assert x.spec is not None
-        bias = plane_conv.reference.bias(lanes, weights, x.spec, problem.groups)
-        places["bias"] = padded(bias)
+    places["zero"] = padded(np.zeros(problem.pixel_bytes(), np.uint8))
+    if kernel.bias:
+        places["bias"] = padded(kernel.bias(lanes, weights, x.spec, problem.groups))
     step = plan.window(table, problem, places, group)
     step.places |= direct(step.kernel, problem.outs, problem.groups, step.program)
 

@@ -81,10 +81,10 @@ def product(table: str, kernel, problem: Problem, x, w, splits: int = 1) -> np.n
         "x": slack(packed),
         "weights": slack(kernel.pack(w, problem.w_spec, problem.groups)),
         "program": code,
+        "zero": slack(np.zeros(problem.pixel_bytes(), np.uint8)),
     }
-    if table == "plane_conv":
-        bias = plane_conv.reference.bias(kernel.tile[1], w, problem.x_spec, problem.groups)
-        held["bias"] = slack(bias)
+    if kernel.bias:
+        held["bias"] = slack(kernel.bias(kernel.tile[1], w, problem.x_spec, problem.groups))
     record = problem.record(
         block=kernel.tile[1] if kernel.tile else 1,
         run_program=entry.compiled(generic.run, "program", program.SIGNATURE).address,
