@@ -1,4 +1,4 @@
-"""Data by name: Fashion-MNIST, the part of it that comes with lowbit, or the user's .npz file."""
+"""Data by name: the zoo's data sets, or the user's own in a file .npz."""
 
 import functools
 import hashlib
@@ -7,15 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from lowbit.data import (
-    DataError,
-    FashionMNIST,
-    load_fashion_mnist,
-    load_fashion_mnist_subset,
-)
+from lowbit.data import DataError, FashionMNIST, load_fashion_mnist
+from lowbit.zoo.data import DATASETS
 
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
-NAMED = {"fashion_mnist": load_fashion_mnist, "fashion_mnist_subset": load_fashion_mnist_subset}
+NAMED = {**DATASETS, "fashion_mnist": load_fashion_mnist}  # which may fall back to the subset
 
 
 @functools.lru_cache(maxsize=2)
@@ -48,8 +44,14 @@ def described(name: str) -> dict[str, Any]:
         array = getattr(data, field)
         total.update(f"{field}{array.shape}".encode())
         total.update(array.tobytes())
-    counts = {"train": len(data.train_images), "test": len(data.test_images)}
-    return {"name": name, "sha256": total.hexdigest(), **counts}
+    return {
+        "name": name,
+        "sha256": total.hexdigest(),
+        "train": len(data.train_images),
+        "test": len(data.test_images),
+        "shape": [1, *data.test_images.shape[1:]],
+        "classes": int(max(data.train_labels.max(), data.test_labels.max())) + 1,
+    }
 
 
 def same(config: dict[str, Any]) -> FashionMNIST:

@@ -9,7 +9,7 @@ import lowbit
 from lowbit.sweep import data as datasets
 from lowbit.sweep.config import Config
 from lowbit.sweep.machine import installed
-from lowbit.sweep.models import Factory, build, factory
+from lowbit.sweep.models import Factory, build, factory, fitted
 from lowbit.sweep.recipe import Recipe
 from lowbit.sweep.schemes import Scheme, scheme
 
@@ -34,12 +34,13 @@ class Grid:
     def configs(self) -> list[Config]:
         """Every trial, seeds outermost: each scheme has one result before any has two."""
         require_one_thread(self.threads)
-        models = [factory(text) for text in self.models]
+        data = datasets.described(self.data)
+        models = [fitted(factory(text), data["shape"], data["classes"]) for text in self.models]
         schemes = [scheme(text) for text in self.schemes]
         check(models, schemes)
         common = {
             "format": 1,
-            "data": datasets.described(self.data),
+            "data": data,
             "measure": self.measure(),
             "versions": {"lowbit": lowbit.__version__, "torch": installed("torch")},
         }

@@ -1,11 +1,11 @@
 """Models by name: one of lowbit's zoo, or the user's `module:factory`, with plain arguments.
 
-    larq_cnn                    lowbit.zoo.larq_cnn:larq_cnn
-    larq_cnn(dense=128)         called with arguments, which are literals
+    vgg_small                   an architecture of the zoo (`lowbit zoo list`)
+    vgg_small(exact=True)       called with arguments, which are literals
     mine:net                    net() of mine.py, in the current folder or installed
 
-A factory that takes `weight` and `input` is given the scheme's quantizers; what any other makes is
-a float model, whose layers lowbit.quantize then changes.
+The zoo's builders are given the scheme as `bits`, a factory that takes `weight` and `input` is
+given these; what any other makes is a float model, whose layers lowbit.quantize then changes.
 """
 
 import ast
@@ -13,15 +13,14 @@ import difflib
 import hashlib
 import importlib
 import inspect
-import pkgutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import lowbit.zoo
-from lowbit.sweep.schemes import Scheme
+from lowbit.sweep.schemes import FLOAT, Scheme
+from lowbit.zoo.architecture import architectures
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,8 +35,8 @@ class Factory:
     arguments: dict[str, Any]
 
     def __str__(self) -> str:
-        home = self.module.removeprefix("lowbit.zoo.")
-        place = self.name if home == self.name else f"{self.module}:{self.name}"
+        ours = self.module.startswith("lowbit.zoo.")
+        place = self.name if ours else f"{self.module}:{self.name}"
         given = ", ".join(f"{key}={value!r}" for key, value in self.arguments.items())
         return f"{place}({given})" if given else place
 
@@ -55,7 +54,8 @@ def factory(text: str) -> Factory:
     place, _, call = text.partition("(")
     module, colon, name = place.strip().partition(":")
     if not colon:
-        module, name = f"lowbit.zoo.{module}", module
+        known = architectures().get(module)
+        module, name = (known.module if known else f"lowbit.zoo.{module}"), module
     return Factory(module, name, literals(text) if call else {})
 
 
@@ -94,10 +94,9 @@ def function(model: Factory) -> Callable[..., "nn.Module"]:
 
 def missing(model: Factory) -> str:
     if model.module.startswith("lowbit.zoo."):
-        known = sorted(module.name for module in pkgutil.iter_modules(lowbit.zoo.__path__))
-        near = difflib.get_close_matches(model.name, known, 1)
+        near = difflib.get_close_matches(model.name, architectures(), 1)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        return f"no model {model.name!r}: {hint}there is {', '.join(known)}, or give MODULE:FACTORY"
+        return f"no model {model.name!r}: {hint}`lowbit zoo list` shows all, or give MODULE:FACTORY"
     return f"no module {model.module!r}, neither installed nor in {Path.cwd()}"
 
 
@@ -108,14 +107,45 @@ def source_hash(module: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def takes_quantizers(model: Factory) -> bool:
-    return {"weight", "input"} <= {*inspect.signature(function(model)).parameters}
+def fitted(model: Factory, shape: list[int], classes: int) -> Factory:
+    """With the data's own shape and classes, where the factory wants to know and was not told."""
+    wanted = inspect.signature(function(model)).parameters
+    known = {"shape": shape, "classes": classes}
+    said = {name: value for name, value in known.items() if name in wanted}
+    return replace(model, arguments={**said, **model.arguments})
 
 
 def build(model: Factory, scheme: Scheme) -> "nn.Module":
     """The low-bit model, untrained. ValueError if the model and the scheme do not go together."""
-    if not takes_quantizers(model):
-        return quantized(float_twin(model), scheme)
+    wanted = {*inspect.signature(function(model)).parameters}
+    for kind, how in KINDS:
+        if kind <= wanted:
+            return how(model, scheme)
+    return quantized(called(model), scheme)
+
+
+def float_twin(model: Factory) -> "nn.Module":
+    return build(model, FLOAT)
+
+
+def with_bits(model: Factory, scheme: Scheme) -> "nn.Module":
+    """The zoo's: what the paper does with the first and the last layer stays, unless the scheme
+    says otherwise. With `exact`, what is float outside the body gets 8 bits."""
+    from lowbit.zoo.bits import FLOAT as FLOAT_BITS
+
+    arguments = dict(model.arguments)
+    exact = arguments.pop("exact", False)
+    if scheme == FLOAT:
+        return called(replace(model, arguments=arguments), bits=FLOAT_BITS)
+    usual = inspect.signature(function(model)).parameters["bits"].default
+    edges = {"first": scheme.first or usual.first, "last": scheme.last or usual.last}
+    bits = replace(usual, weight=scheme.weight, input=scheme.input, **edges)
+    if exact:
+        bits = replace(bits.exact(), weight=scheme.weight, input=scheme.input)
+    return called(replace(model, arguments=arguments), bits=bits)
+
+
+def with_quantizers(model: Factory, scheme: Scheme) -> "nn.Module":
     if scheme.first or scheme.last:
         raise ValueError(
             f"{model.name} decides itself about its first and its last layer: leave them out of "
@@ -124,30 +154,33 @@ def build(model: Factory, scheme: Scheme) -> "nn.Module":
     return called(model, weight=scheme.weight, input=scheme.input)
 
 
-def float_twin(model: Factory) -> "nn.Module":
-    if takes_quantizers(model):
-        return called(model, weight=None, input=None)
-    return called(model)
+KINDS = (({"shape", "classes", "bits"}, with_bits), ({"weight", "input"}, with_quantizers))
 
 
-def called(model: Factory, **quantizers: str | None) -> "nn.Module":
+def called(model: Factory, **bits: Any) -> "nn.Module":
     from torch import nn
 
     make = function(model)
+    given = {name: tupled(value) for name, value in model.arguments.items()}
     try:
-        inspect.signature(make).bind(**model.arguments, **quantizers)
+        inspect.signature(make).bind(**given, **bits)
     except TypeError as error:
         raise ValueError(f"{model}: {error}") from None
-    made = make(**model.arguments, **quantizers)
+    made = make(**given, **bits)
     if not isinstance(made, nn.Module):
         raise ValueError(f"{model} makes a {type(made).__name__}, not a torch module")
     return made
 
 
+def tupled(value: Any) -> Any:
+    """JSON has lists only, and shapes are tuples."""
+    return tuple(map(tupled, value)) if isinstance(value, list) else value
+
+
 def quantized(float_model: "nn.Module", scheme: Scheme) -> "nn.Module":
     import lowbit.schemes as schemes
 
-    if scheme.weight is None and scheme.input is None and not (scheme.first or scheme.last):
+    if scheme == FLOAT:
         return float_model
     pairs = schemes.Scheme(scheme.weight, scheme.input, scheme.first, scheme.last)
     return schemes.quantize(float_model, pairs)

@@ -7,7 +7,7 @@ import shlex
 from lowbit.sweep.config import Config
 from lowbit.sweep.models import Factory
 from lowbit.sweep.recipe import recipe
-from lowbit.sweep.schemes import DEFAULT, FAMILIES, Scheme
+from lowbit.sweep.schemes import DEFAULT, FAMILIES, FLOAT, Scheme
 
 
 def model_name(config: Config) -> str:
@@ -23,7 +23,7 @@ def spelled() -> dict[Scheme, str]:
         for w, weight in weights.items():
             for a, input in inputs.items():
                 names.setdefault(Scheme(weight, input), f"{prefix}w{w}a{a}")
-    return {**names, Scheme(None, None): "float"}
+    return {**names, FLOAT: "float"}
 
 
 SPELLED = spelled()

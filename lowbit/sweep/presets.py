@@ -32,7 +32,7 @@ def full() -> Grid:
     """Every width, 3 seeds, with augmentation."""
     return Grid(
         schemes=FULL,
-        models=("vgg_small",),
+        models=("vgg_small(exact=True)",),
         recipes=(Recipe(epochs=20, shift=2, flip=True),),
         seeds=(0, 1, 2),
         batches=(1, 16),

@@ -46,10 +46,13 @@ class Scheme:
         return "/".join(parts)
 
 
+FLOAT = Scheme(None, None)
+
+
 def scheme(text: str) -> Scheme:
     """The scheme that a name or a full spelling means; ValueError for anything else."""
     if text == "float":
-        return Scheme(None, None)
+        return FLOAT
     if match := NAME.fullmatch(text):
         family, weight, input = match.groups()
         return named(text, family or DEFAULT, weight, input)

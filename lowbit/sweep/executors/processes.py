@@ -134,12 +134,22 @@ def work(pipe: Connection, run: Run) -> None:
         pipe.send(("advanced", share, what))
 
     with contextlib.suppress(EOFError, OSError):  # the driver is gone
-        while True:
-            pipe.send(("ended", attempt(run, pipe.recv(), tell)))
+        while job := next_job(pipe):
+            pipe.send(("ended", attempt(run, job, tell)))
+
+
+def next_job(pipe: Connection) -> Job | None:
+    """None if the driver has died: what it left in the pipe is another driver's by now."""
+    job = pipe.recv()
+    return None if driver_has_ended(within=0) else job
+
+
+def driver_has_ended(within: float | None) -> bool:
+    driver = parent_process()
+    assert driver is not None
+    return bool(connection.wait([driver.sentinel], within))
 
 
 def end_with_the_driver() -> None:
-    driver = parent_process()
-    assert driver is not None
-    connection.wait([driver.sentinel])
+    driver_has_ended(within=None)
     os._exit(1)

@@ -1,0 +1,78 @@
+"""Real trials, on the images that come with lowbit: trained, exported, verified, measured."""
+
+import json
+
+import pytest
+
+from lowbit.sweep import trial
+from lowbit.sweep.executors import Found
+from lowbit.sweep.grid import Grid
+from lowbit.sweep.recipe import Recipe
+from lowbit.sweep.train import Clock
+
+MODEL = "larq_cnn(widths=[8, 8, 8], dense=16)"
+TINY = Recipe(epochs=2, train_images=512, recalibrate=2)
+
+
+def config(scheme: str, recipe: Recipe = TINY) -> dict:
+    grid = Grid([scheme], [MODEL], [recipe], data="fashion_mnist_subset", batches=[1, 3], rounds=3)
+    (found,) = grid.configs()
+    return json.loads(json.dumps(found))
+
+
+def ran(config: dict, folder) -> Found:
+    return trial.run(config, folder / "scratch", lambda share, what: None)
+
+
+def test_a_trial_measures_all_that_the_report_shows(tmp_path):
+    told = []
+    found = trial.run(config("w1a2"), tmp_path, lambda share, what: told.append(share))
+    result, measured = found.result, found.measured
+    assert result["exact"]
+    assert result["equal"] == 1.0
+    assert 0.1 < result["accuracy"] < 1
+    assert result["bytes"] == len(found.network)
+    assert result["bits"] == {"weight": "1", "input": "2"}
+    assert result["operations"]["float"] == 0 < result["operations"]["low_bit"]
+    assert sum(layer["parameters"] for layer in result["layers"]) == result["parameters"]
+    assert [row["batch"] for row in measured["latency"]] == [1, 3]
+    for row in measured["latency"]:
+        for times in (row["runtime"], row["torch"]):
+            assert 0 < times["p10"] <= times["median"] <= times["p90"]
+    assert 0 < measured["train_seconds"] < measured["trial_seconds"]
+    assert measured["peak_memory"] > 10**7
+    assert told == sorted(told)
+    assert 0 <= told[0] < told[-1] < 1
+
+
+def test_a_killed_trial_goes_on_to_the_same_result(tmp_path, monkeypatch):
+    wanted = ran(config("w2a2"), tmp_path)
+
+    def killed(self, trainer, pl_module, *rest):
+        if trainer.current_epoch == 1:
+            raise SystemExit("killed in the second epoch")
+
+    monkeypatch.setattr(Clock, "on_train_batch_end", killed)
+    with pytest.raises(SystemExit):
+        ran(config("w2a2"), tmp_path)
+    monkeypatch.undo()
+    assert list((tmp_path / "scratch").glob("*.ckpt"))
+    again = ran(config("w2a2"), tmp_path)
+    assert again.network == wanted.network
+    assert again.result == wanted.result
+    assert not (tmp_path / "scratch").exists()
+
+
+@pytest.mark.parametrize("epochs", [0, 1], ids=["calibrated", "fine-tuned"])
+def test_from_a_float_model(tmp_path, epochs):
+    recipe = Recipe(float_epochs=1, epochs=epochs, train_images=512, recalibrate=2)
+    found = ran(config("lsq:4/lsq:4/8bit/8bit", recipe), tmp_path)
+    assert found.result["bits"] == {"weight": "4", "input": "4"}
+    assert found.result["exact"]
+
+
+def test_other_data_than_the_sweeps_is_refused(tmp_path):
+    wrong = config("w1a1")
+    wrong["data"]["sha256"] = "0"
+    with pytest.raises(ValueError, match="not the same data here"):
+        ran(wrong, tmp_path)
