@@ -1,4 +1,4 @@
-"""BinaryNet's convolutional network for CIFAR-10, the VGG-Small of later papers, and a half of it.
+"""BinaryNet's convolutional network for CIFAR-10, VGG-Small of later papers, and a quarter of it.
 
 Hubara et al., "Binarized Neural Networks", 2016 [1602.02830]: binary throughout, the first layer
 with bytes as its input; pooling stands in front of the norm. VGG-Small keeps the six convolutions
@@ -12,7 +12,7 @@ from torch import nn
 from lowbit import nn as lnn
 from lowbit.zoo.architecture import architecture
 from lowbit.zoo.bits import Bits, activation, conv, linear
-from lowbit.zoo.blocks import Shape, features, norm
+from lowbit.zoo.blocks import Shape, features, glorot, norm
 
 BINARYNET = Bits("ste_sign", "ste_sign", first="pixels", last="body")
 
@@ -38,7 +38,7 @@ def binarynet(shape: Shape, classes: int, bits: Bits = BINARYNET) -> nn.Module:
         layers += [linear(body, size, outs), lnn.BatchNorm1d(outs), activation(body)]
         size = outs
     layers += [linear(bits.at("last"), size, classes), lnn.BatchNorm1d(classes)]
-    return nn.Sequential(*layers)
+    return glorot(nn.Sequential(*layers))
 
 
 VGG_SMALL = Bits("magnitude_aware_sign", "approx_sign")
@@ -52,8 +52,8 @@ def vgg_small(shape: Shape, classes: int, bits: Bits = VGG_SMALL) -> nn.Module:
 
 @architecture(paper="1807.10029", input=(1, 28, 28), classes=10, bits="w1a1")
 def vgg_mini(shape: Shape, classes: int, bits: Bits = VGG_SMALL) -> nn.Module:
-    """VGG-Small at half its widths, for grey images of 28 x 28: ours, no paper's."""
-    return vgg(shape, classes, bits, (64, 128, 256))
+    """VGG-Small at a quarter of its widths, for grey images of 28 x 28: ours, no paper's."""
+    return vgg(shape, classes, bits, (32, 64, 128))
 
 
 def vgg(shape: Shape, classes: int, bits: Bits, widths: Sequence[int]) -> nn.Module:
@@ -62,4 +62,4 @@ def vgg(shape: Shape, classes: int, bits: Bits, widths: Sequence[int]) -> nn.Mod
     size = features(nn.Sequential(*layers), shape)
     *layers, _, flatten = layers
     dense = linear(last, size, classes, bias=True)
-    return nn.Sequential(*layers, activation(last), flatten, dense)
+    return glorot(nn.Sequential(*layers, activation(last), flatten, dense))

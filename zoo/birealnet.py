@@ -10,7 +10,7 @@ from torch import nn
 from lowbit import nn as lnn
 from lowbit.zoo.architecture import architecture
 from lowbit.zoo.bits import Bits, conv, linear
-from lowbit.zoo.blocks import Residual, Shape, norm, pooled_shortcut, stages, stem
+from lowbit.zoo.blocks import Residual, Shape, glorot, norm, pooled_shortcut, stages, stem
 
 BIREAL = Bits("magnitude_aware_sign", "approx_sign")
 
@@ -21,12 +21,13 @@ def block(bits: Bits, ins: int, outs: int, stride: int) -> nn.Module:
 
 
 def network(shape: Shape, classes: int, bits: Bits, depths: tuple[int, ...]) -> nn.Module:
-    return nn.Sequential(
+    model = nn.Sequential(
         stem(bits, shape[0], 64),
         stages(partial(block, bits), (64, 128, 256, 512), depths),
         lnn.GlobalAvgPool2d(),
         linear(bits.at("last"), 512, classes, bias=True),
     )
+    return glorot(model)
 
 
 @architecture(paper="1808.00278", input=(3, 224, 224), classes=1000, bits="w1a1")
@@ -44,9 +45,10 @@ def birealnet34(shape: Shape, classes: int, bits: Bits = BIREAL) -> nn.Module:
 @architecture(paper="1808.00278", input=(1, 28, 28), classes=10, bits="w1a1")
 def birealnet_mini(shape: Shape, classes: int, bits: Bits = BIREAL) -> nn.Module:
     """Bi-Real blocks in three stages of 32, 64 and 128 behind a 3x3 stem: ours, for 28 x 28."""
-    return nn.Sequential(
+    model = nn.Sequential(
         *(conv(bits.at("first"), shape[0], 32, 3), norm(32)),
-        stages(partial(block, bits), (32, 64, 128), (4, 4, 4)),
+        stages(partial(block, bits), (32, 64, 128), (2, 2, 2)),
         lnn.GlobalAvgPool2d(),
         linear(bits.at("last"), 128, classes, bias=True),
     )
+    return glorot(model)

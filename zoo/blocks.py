@@ -79,6 +79,18 @@ def stages(
     return nn.Sequential(*layers)
 
 
+def glorot(model: nn.Module) -> nn.Module:
+    """Keras's way to begin. torch's weights are smaller, and latent weights near zero flip sooner.
+
+    Glorot and Bengio, "Understanding the Difficulty of Training Deep Feedforward Neural Networks",
+    2010; normal, as Larq Zoo has it.
+    """
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            nn.init.xavier_normal_(layer.weight)
+    return model
+
+
 def stem(bits: Bits, channels: int, width: int, *after: nn.Module) -> nn.Sequential:
     """ImageNet's beginning: 7 x 7 at stride 2, a norm, and a 3 x 3 maximum at stride 2."""
     first = conv(bits.at("first"), channels, width, 7, 2)

@@ -65,7 +65,8 @@ def perceptron(shape: Shape, classes: int, bits: Bits, width: int) -> nn.Module:
     layers: list[nn.Module] = [nn.Flatten(), Centred(is_binary(first)), nn.Dropout(0.2)]
     for pair, size in ((first, ins), (body, width), (body, width)):
         layers += [linear(pair, size, width), lnn.BatchNorm1d(width), act, nn.Dropout(0.2)]
-    return nn.Sequential(*layers, linear(bits.at("last"), width, classes), TensorNorm())
+    last = linear(bits.at("last"), width, classes)
+    return uniform(nn.Sequential(*layers, last, TensorNorm()))
 
 
 @architecture(paper="1612.07119", input=(3, 32, 32), classes=10, bits="w1a1")
@@ -82,4 +83,13 @@ def cnv(shape: Shape, classes: int, bits: Bits = CNV) -> nn.Module:
     for outs in (512, 512):
         layers += [linear(body, size, outs), lnn.BatchNorm1d(outs, eps=1e-4), activation(body)]
         size = outs
-    return nn.Sequential(*layers, linear(bits.at("last"), size, classes), TensorNorm())
+    last = linear(bits.at("last"), size, classes)
+    return uniform(nn.Sequential(*layers, last, TensorNorm()))
+
+
+def uniform(model: nn.Module) -> nn.Module:
+    """Latent weights begin anywhere in [-1, 1]; float ones as torch has them."""
+    for layer in model.modules():
+        if isinstance(layer, lnn.Conv2d | lnn.Linear) and layer.weight_quantizer is not None:
+            nn.init.uniform_(layer.weight, -1, 1)
+    return model

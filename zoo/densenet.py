@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from lowbit import nn as lnn
 from lowbit.zoo.architecture import architecture
 from lowbit.zoo.bits import Bits, conv, linear
-from lowbit.zoo.blocks import Shape, norm, stem
+from lowbit.zoo.blocks import Shape, glorot, norm, stem
 
 SIGNS = Bits("ste_sign", "ste_sign")
 GROWTH = 64
@@ -50,7 +50,7 @@ def network(
             layers += transition(bits, width, outs)
             width = outs
     layers += [norm(width), nn.ReLU(), lnn.GlobalAvgPool2d()]
-    return nn.Sequential(*layers, linear(bits.at("last"), width, classes, bias=True))
+    return glorot(nn.Sequential(*layers, linear(bits.at("last"), width, classes, bias=True)))
 
 
 @architecture(paper="1906.08637", input=(3, 224, 224), classes=1000, bits="w1a1")

@@ -53,7 +53,7 @@ def network(
 
 
 def as_keras_starts(model: nn.Sequential) -> nn.Sequential:
-    """Glorot's uniform weights. torch's are smaller, which latent weights feel: they flip sooner."""
+    """Glorot's uniform weights; torch's are smaller, and latent weights flip sooner."""
     for layer in model:
         if isinstance(layer, (nn.Conv2d, nn.Linear)):
             nn.init.xavier_uniform_(layer.weight)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from lowbit import nn as lnn
 from lowbit.zoo.architecture import architecture
 from lowbit.zoo.bits import Bits, conv, linear
-from lowbit.zoo.blocks import Shape, norm
+from lowbit.zoo.blocks import Shape, glorot, norm
 from lowbit.zoo.densenet import GROWTH, transition
 
 SIGNS = Bits("ste_sign", "ste_sign")
@@ -52,4 +52,4 @@ def meliusnet22(shape: Shape, classes: int, bits: Bits = SIGNS) -> nn.Module:
         layers += transition(bits, width, outs) if outs else []
         width = outs or width
     layers += [norm(width), nn.ReLU(), lnn.GlobalAvgPool2d()]
-    return nn.Sequential(*layers, linear(bits.at("last"), width, classes, bias=True))
+    return glorot(nn.Sequential(*layers, linear(bits.at("last"), width, classes, bias=True)))

@@ -11,7 +11,7 @@ from torch import nn
 from lowbit import nn as lnn
 from lowbit.zoo.architecture import architecture
 from lowbit.zoo.bits import Bits, conv, is_binary, linear
-from lowbit.zoo.blocks import Residual, Shape, norm
+from lowbit.zoo.blocks import Residual, Shape, glorot, norm
 
 SIGNS = Bits("ste_sign", "ste_sign")
 
@@ -46,7 +46,7 @@ def network(
         layers += [residual(bits, outs) for _ in range(depth)]
         ins = outs
     layers += [nn.ReLU(), lnn.GlobalAvgPool2d()]
-    return nn.Sequential(*layers, linear(bits.at("last"), ins, classes, bias=True))
+    return glorot(nn.Sequential(*layers, linear(bits.at("last"), ins, classes, bias=True)))
 
 
 @architecture(paper="2011.09398", input=(3, 224, 224), classes=1000, bits="w1a1")

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from lowbit import nn as lnn
 from lowbit.zoo.architecture import architecture
 from lowbit.zoo.bits import Bits, conv, linear
-from lowbit.zoo.blocks import Residual, Shape, norm, pooled_shortcut, stages, stem
+from lowbit.zoo.blocks import Residual, Shape, glorot, norm, pooled_shortcut, stages, stem
 
 SIGNS = Bits("ste_sign", "ste_sign")
 SQUEEZE = 8
@@ -44,9 +44,10 @@ def block(bits: Bits, ins: int, outs: int, stride: int) -> nn.Module:
 @architecture(paper="2003.11535", input=(3, 224, 224), classes=1000, bits="w1a1")
 def real_to_binary18(shape: Shape, classes: int, bits: Bits = SIGNS) -> nn.Module:
     """Real-to-Binary on ResNet-18's plan."""
-    return nn.Sequential(
+    model = nn.Sequential(
         stem(bits, shape[0], 64, nn.PReLU(64)),
         stages(partial(block, bits), (64, 128, 256, 512), (4, 4, 4, 4)),
         lnn.GlobalAvgPool2d(),
         linear(bits.at("last"), 512, classes, bias=True),
     )
+    return glorot(model)
