@@ -10,7 +10,9 @@ from lowbit import zoo
 from lowbit.cli.output import AsJson, print_json, print_lines, print_table
 from lowbit.zoo import Architecture, Card
 
-app = typer.Typer(no_args_is_help=True, help="Published networks: list, show and evaluate them.")
+app = typer.Typer(
+    no_args_is_help=True, help="Published networks: list, show, fetch and evaluate them."
+)
 Name = Annotated[str, typer.Argument(help="An architecture, or trained weights as arch.tag.")]
 HEADERS = ("name", "bits", "input", "classes", "accuracy", "bytes", "MACs", "paper")
 
@@ -40,6 +42,19 @@ def show(name: Name, as_json: AsJson = False) -> None:
     else:
         width = max(map(len, entry))
         print_lines([f"{key:{width}}  {value}" for key, value in entry.items()])
+
+
+@app.command()
+def fetch(name: Name, as_json: AsJson = False) -> None:
+    """Bring trained weights to this machine, and check them; prints where the two files are."""
+    from lowbit.zoo.fetch import located
+
+    card = zoo.card(name)
+    files = {"graph": str(located(card.graph)), "weights": str(located(card.weights))}
+    if as_json:
+        print_json({"name": name, **files})
+    else:
+        print_lines([*files.values()])
 
 
 @app.command("eval")

@@ -56,6 +56,12 @@ def test_evaluation_finds_the_cards_accuracy(lowbit_zoo, trained):
     assert said["images"] == 1000
 
 
+def test_fetching_says_where_the_files_are(lowbit_zoo, trained):
+    said = json.loads(lowbit_zoo("fetch", trained.card.name, "--json")[1])
+    assert said["graph"] == str(trained.bundled / trained.card.graph.name)
+    assert said["weights"].endswith(".torch.safetensors")
+
+
 def test_another_accuracy_than_the_cards_is_status_one(lowbit_zoo, trained):
     trained.write(replace(trained.card, accuracy=0.99))
     status, out, _ = lowbit_zoo("eval", trained.card.name)
