@@ -29,5 +29,8 @@ def run_sweep(
 
     kept, wanted = Store(store), by_key(grid.configs())
     skipped = len(kept.finished().keys() & wanted.keys())
-    with LiveTable(wanted, skipped, console or Console(stderr=True)) as shown:
+    console = console or Console(stderr=True)
+    for path, why in kept.damaged.items():
+        console.print(f"{path}: {why}; it counts as not run", markup=False, style="yellow")
+    with LiveTable(wanted, skipped, console) as shown:
         return sweep([*wanted.values()], kept, run, settings, shown)

@@ -8,6 +8,7 @@ from typing import Any
 import lowbit
 from lowbit.sweep import data as datasets
 from lowbit.sweep.config import Config
+from lowbit.sweep.executors.attempt import one_line
 from lowbit.sweep.machine import installed
 from lowbit.sweep.models import Factory, build, factory, fitted
 from lowbit.sweep.recipe import Recipe
@@ -76,8 +77,11 @@ def check(models: list[Factory], schemes: list[Scheme]) -> None:
     for model, quantizers in product(models, schemes):
         try:
             build(model, quantizers)
-        except ValueError as error:
-            refused.append(f"{model} with {quantizers}: {error}")
+        except ImportError:
+            raise
+        except Exception as error:  # a user's factory may raise anything
+            why = str(error) if isinstance(error, ValueError) else one_line(error)
+            refused.append(f"{model} with {quantizers}: {why}")
     if refused:
         raise GridError(
             f"{len(refused)} of {len(models) * len(schemes)} combinations cannot be, and nothing "

@@ -8,7 +8,7 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 
@@ -45,7 +45,8 @@ class Recipe:
         require(self.schedule in ("cosine", "constant"), "schedule is cosine or constant")
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """A learning rate of 1 and one of 1.0 are the same trial."""
+        return {f.name: typed(f.name, getattr(self, f.name), type(f.default)) for f in fields(self)}
 
     def changes(self) -> dict[str, Any]:
         """What is not the default."""

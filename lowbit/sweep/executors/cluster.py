@@ -37,24 +37,20 @@ def connected(workers: int, address: str | None) -> ModuleType:
         import ray
     except ModuleNotFoundError:
         raise ModuleNotFoundError(PACKAGE, name="ray") from None
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # a warning less
     place = {"address": address} if address else {"num_cpus": workers, "include_dashboard": False}
+    variables = {"env_vars": {**ONE_THREAD, **({} if address else paths())}}
     try:
-        ray.init(
-            **place,
-            runtime_env={"env_vars": {**ONE_THREAD, "PYTHONPATH": os.pathsep.join(paths())}},
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+        ray.init(**place, runtime_env=variables, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError) as error:
         where = address or "this machine"
         raise ValueError(f"no Ray cluster at {where}: {' '.join(str(error).split())}") from None
     return ray
 
 
-def paths() -> list[str]:
-    """Where a local worker finds what the driver can import, the user's model included."""
-    return [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+def paths() -> dict[str, str]:
+    """Workers on this machine import what the driver can; another has paths of its own."""
+    return {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
 
 
 def tried(run: Run, job: Job) -> Outcome:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lowbit.sweep.report.front import front
-from lowbit.sweep.report.rows import WIDTHS, Group, Mean
+from lowbit.sweep.report.rows import Group, Mean, width
 
 COSTS = {"bytes": "size of the exported file, bytes", "ms": "one image, ms"}
 
@@ -63,8 +63,8 @@ def heat_maps(groups: Sequence[Group]) -> list[HeatMap]:
 
 
 def heat_map(groups: Sequence[Group], name: str, model: str) -> HeatMap:
-    rows = tuple(sorted({g.weight_bits for g in groups}, key=WIDTHS.index))
-    columns = tuple(sorted({g.input_bits for g in groups}, key=WIDTHS.index))
+    rows = tuple(sorted({g.weight_bits for g in groups}, key=width))
+    columns = tuple(sorted({g.input_bits for g in groups}, key=width))
     best: dict[tuple[str, str], float] = {}
     for g in groups:
         place = (g.weight_bits, g.input_bits)
