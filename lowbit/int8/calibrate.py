@@ -15,9 +15,15 @@ Batch = Tensor | tuple | list
 
 
 def interpret(
-    captured: Captured, inputs: tuple[Tensor, ...], see: Callable[[Node, Tensor], None]
+    captured: Captured,
+    inputs: tuple[Tensor, ...],
+    see: Callable[[Node, Tensor], None],
+    watch: Callable[[Node, tuple], None] = lambda node, args: None,
 ) -> list[Tensor]:
-    """The outputs; `see` is shown every tensor as it is made. None outlives its last use."""
+    """The outputs; `see` is shown every tensor as it is made, `watch` what it is made of.
+
+    No tensor outlives its last use.
+    """
     last = {source: node for node in captured.operations for source in node.all_input_nodes}
     kept = {*captured.constants, *captured.outputs}
     values: dict[Node, Tensor] = {**captured.constants}
@@ -28,6 +34,7 @@ def interpret(
         for node in captured.operations:
             args = torch.fx.map_arg(node.args, values.__getitem__)
             kwargs = torch.fx.map_arg(node.kwargs, values.__getitem__)
+            watch(node, args)
             values[node] = node.target(*args, **kwargs)
             if is_float(node):
                 see(node, values[node])

@@ -67,6 +67,7 @@ def entropy(seen: Statistics) -> Range:
     bins = np.rint(magnitude / seen.width - 0.5).astype(np.int64)
     counts = np.bincount(bins, seen.counts.astype(np.float64))
     levels = 255 if seen.low >= 0 or seen.high <= 0 else 127
+    counts[0] = counts[1]  # a ReLU's zeros are exact in any range, and must not rule it
     last = int(np.flatnonzero(counts)[-1]) + 1
     if last <= levels:
         return minmax(seen)

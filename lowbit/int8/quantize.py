@@ -10,6 +10,8 @@ from lowbit.exporter.capture import Captured, capture
 from lowbit.exporter.simplify import simplify
 from lowbit.int8 import rules as _rules  # noqa: F401  registers them
 from lowbit.int8.calibrate import Batch, calibrate
+from lowbit.int8.correct import correct_biases
+from lowbit.int8.equalize import equalize
 from lowbit.int8.fold import fold_batch_norms
 from lowbit.int8.lower import Int8Lowering, Settings
 from lowbit.int8.methods import METHODS
@@ -31,6 +33,8 @@ def ptq(
     weight_bits: int = 8,
     integer_only: bool = False,
     form: str = "D",
+    equalized: bool = False,
+    bias_corrected: bool = False,
 ) -> Graph:
     """The 8-bit graph of `model`, which is in evaluation mode and is not changed.
 
@@ -38,9 +42,15 @@ def ptq(
     are run once. `form` is the arithmetic: "D", TensorFlow Lite's reference, or "F", XNNPACK's
     and ONNX Runtime's. What has no 8-bit rule stays float, and `graph.notes` says so; with
     `integer_only` inputs and outputs are codes and such an operation is refused by name.
+    `equalized` evens out channels across layers first, for per-tensor weights above all;
+    `bias_corrected` runs the data twice, and keeps it for that.
     """
     check(method, form, weight_bits)
-    captured, seen = prepare(model, batches)
+    if bias_corrected:
+        batches = list(batches)
+    captured, seen = prepare(model, batches, equalized)
+    if bias_corrected:
+        correct_biases(captured, batches, weight_bits, per_channel)
     settings = Settings(form, weight_bits, per_channel, integer_only)
     return lower(captured, chosen(captured, seen, method, symmetric), settings)
 
@@ -53,12 +63,16 @@ def check(method: str, form: str, weight_bits: int) -> None:
     weight_spec(weight_bits)
 
 
-def prepare(model: nn.Module, batches: Iterable[Batch]) -> tuple[Captured, dict[Node, Statistics]]:
+def prepare(
+    model: nn.Module, batches: Iterable[Batch], equalized: bool = False
+) -> tuple[Captured, dict[Node, Statistics]]:
     """The model with its batch norms folded, and what calibration remembers of it."""
     iterator = iter(batches)
     first = next(iterator, None)
     captured = captured_from(model, first)
     fold_batch_norms(captured)
+    if equalized:
+        equalize(captured)
     everything = () if first is None else chain(first, iterator)
     return captured, calibrate(captured, everything)
 

@@ -165,3 +165,14 @@ def test_quantization_of_floats_at_ties(peers, form):
         ("y",),
     )
     agree(peers[form], graph, x)
+
+
+@pytest.mark.slow
+@forms
+def test_a_million_requantizations(peers, form):
+    count, rng = 2048, np.random.default_rng(11)
+    factors = np.tile(FACTORS, count // len(FACTORS))
+    w = rng.choice([-1, 0, 1, 64], (count, 1))
+    graph = product_graph(form, ops.Linear(), w, ties(count, 2), factors, (1,))
+    x = rng.integers(-128, 128, (512, 1)).astype(np.int8)
+    assert agree(peers[form], graph, x) == 2**20
