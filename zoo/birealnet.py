@@ -9,15 +9,17 @@ from torch import nn
 
 from lowbit import nn as lnn
 from lowbit.zoo.architecture import architecture
-from lowbit.zoo.bits import Bits, conv, linear
+from lowbit.zoo.bits import Bits, activation, conv, linear
 from lowbit.zoo.blocks import Residual, Shape, glorot, norm, pooled_shortcut, stages, stem
 
 BIREAL = Bits("magnitude_aware_sign", "approx_sign")
 
 
 def block(bits: Bits, ins: int, outs: int, stride: int) -> nn.Module:
-    body = nn.Sequential(conv(bits.at("body"), ins, outs, 3, stride), norm(outs))
-    return Residual(body, pooled_shortcut(bits, ins, outs, stride))
+    """The sign is all that bends; a body without signs gets a ReLU in its place."""
+    body = bits.at("body")
+    layers = [activation(body), conv(body, ins, outs, 3, stride), norm(outs)]
+    return Residual(nn.Sequential(*layers), pooled_shortcut(bits, ins, outs, stride))
 
 
 def network(shape: Shape, classes: int, bits: Bits, depths: tuple[int, ...]) -> nn.Module:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lowbit import nn as lnn
 from lowbit.zoo.architecture import architecture
-from lowbit.zoo.bits import Bits, conv, linear
+from lowbit.zoo.bits import Bits, activation, conv, linear
 from lowbit.zoo.blocks import Shape, glorot, norm, stem
 
 SIGNS = Bits("ste_sign", "ste_sign")
@@ -30,7 +30,12 @@ class Growing(nn.Module):
 
 
 def grown(bits: Bits, ins: int) -> nn.Module:
-    return Growing(nn.Sequential(norm(ins), conv(bits.at("body"), ins, GROWTH, 3)))
+    return Growing(convolution(bits, ins))
+
+
+def convolution(bits: Bits, ins: int) -> nn.Module:
+    body = bits.at("body")
+    return nn.Sequential(norm(ins), activation(body), conv(body, ins, GROWTH, 3))
 
 
 def transition(bits: Bits, ins: int, outs: int) -> list[nn.Module]:

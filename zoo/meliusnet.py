@@ -11,7 +11,7 @@ from lowbit import nn as lnn
 from lowbit.zoo.architecture import architecture
 from lowbit.zoo.bits import Bits, conv, linear
 from lowbit.zoo.blocks import Shape, glorot, norm
-from lowbit.zoo.densenet import GROWTH, transition
+from lowbit.zoo.densenet import GROWTH, convolution, transition
 
 SIGNS = Bits("ste_sign", "ste_sign")
 
@@ -21,9 +21,8 @@ class DenseAndImprovement(nn.Module):
 
     def __init__(self, bits: Bits, ins: int) -> None:
         super().__init__()
-        body, wide = bits.at("body"), ins + GROWTH
-        self.dense = nn.Sequential(norm(ins), conv(body, ins, GROWTH, 3))
-        self.improvement = nn.Sequential(norm(wide), conv(body, wide, GROWTH, 3))
+        self.dense = convolution(bits, ins)
+        self.improvement = convolution(bits, ins + GROWTH)
 
     def forward(self, x: Tensor) -> Tensor:
         new = self.dense(x)

@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +10,8 @@ import pytest
 
 from lowbit.zoo import architecture
 from lowbit.zoo.cards import Card, Preprocessing, from_json
+from lowbit.zoo.making.recipe import new_model, recipes
+from lowbit.zoo.making.workshop import forget_another_recipe
 
 ROOT = Path(__file__).parents[2]
 TINY = """
@@ -41,13 +42,12 @@ def script() -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules["build_zoo"] = module  # where dataclasses look for their module
     spec.loader.exec_module(module)
     return module
 
 
-def test_the_recipes_build_what_the_registry_knows(script):
-    known = script.recipes(ROOT / "scripts" / "zoo_recipes.toml")
+def test_the_recipes_build_what_the_registry_knows():
+    known = recipes(ROOT / "scripts" / "zoo_recipes.toml")
     assert len(known) > 20
     for recipe in known.values():
         assert architecture(recipe.name)
@@ -56,11 +56,11 @@ def test_the_recipes_build_what_the_registry_knows(script):
 
 
 @pytest.mark.parametrize("name", ["vgg_mini", "birealnet_mini", "larq_tutorial", "tfc"])
-def test_recipes_of_an_architecture_share_their_state(script, name):
+def test_recipes_of_an_architecture_share_their_state(name):
     """What starts from other weights has their keys, but for the quantizers' own."""
-    known = script.recipes(ROOT / "scripts" / "zoo_recipes.toml")
+    known = recipes(ROOT / "scripts" / "zoo_recipes.toml")
     keys = {
-        frozenset(k for k in script.new_model(recipe).state_dict() if "_quantizer." not in k)
+        frozenset(k for k in new_model(recipe).state_dict() if "_quantizer." not in k)
         for recipe in known.values()
         if recipe.name.startswith(f"{name}.") and recipe.data == "fashion_mnist"
     }
@@ -114,7 +114,7 @@ def test_an_interrupted_recipe_goes_on_to_the_same_bytes(script, folder):
     assert replace(after, cost={}) == replace(before, cost={})
 
 
-def test_the_weights_are_those_of_the_card(script, folder, monkeypatch):
+def test_the_weights_are_those_of_the_card(folder, monkeypatch):
     from lowbit import zoo
     from lowbit.zoo import cards, evaluate, fetch
 
@@ -128,12 +128,12 @@ def test_the_weights_are_those_of_the_card(script, folder, monkeypatch):
     cards.cards_of.cache_clear()
 
 
-def test_a_changed_recipe_begins_anew(script, folder):
-    known = script.recipes(folder / "tiny.toml")
+def test_a_changed_recipe_begins_anew(folder):
+    known = recipes(folder / "tiny.toml")
     seed = folder / "runs" / "tfc.float_tiny" / "seed0"
     said = json.loads((seed / "result.json").read_text())
     assert said["recipe"] == known["tfc.float_tiny"].digest
     assert said["recipe"] != replace(known["tfc.float_tiny"], batch=500).digest
     other = replace(known["tfc.float_tiny"], batch=500)
-    script.forget_another_recipe(seed, other)
+    forget_another_recipe(seed, other)
     assert sorted(path.name for path in seed.iterdir()) == ["recipe"]

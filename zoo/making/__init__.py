@@ -1,0 +1,1 @@
+"""How trained weights are made: by recipe, resumable, measured on the integer runtime."""

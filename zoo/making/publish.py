@@ -1,0 +1,76 @@
+"""A card for the first seed's weights, and the files where the card says that they are."""
+
+import hashlib
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import lowbit
+from lowbit import zoo
+from lowbit.timing import cpu_model
+from lowbit.zoo.cards import Card, File, Preprocessing
+from lowbit.zoo.making.recipe import Recipe, shape
+from lowbit.zoo.making.workshop import Workshop, write
+
+BUNDLED = 600_000  # bytes: files up to here ship in the package
+LICENCES = {"fashion_mnist": "MIT (data), Apache-2.0 (weights)"}
+
+
+def publish(
+    shop: Workshop, recipe: Recipe, results: Sequence[dict[str, Any]], command: str
+) -> Card:
+    """The card of the first seed's weights, and the files where the card says they are."""
+    first, known = results[0], zoo.architecture(recipe.name)
+    folder = shop.folder(recipe, first["seed"])
+    totals = {k: first["total"][k] for k in ("binary_macs", "low_bit_macs", "float_macs")}
+    card = Card(
+        name=recipe.name,
+        task=f"{known.classes} classes of small grey images",
+        data=recipe.data,
+        preprocess=Preprocessing(),
+        input=shape(recipe),
+        classes=known.classes,
+        scheme=recipe.scheme,
+        exact=recipe.exact,
+        accuracy=first["accuracy"],
+        test_images=first["test_images"],
+        seed=first["seed"],
+        spread={str(r["seed"]): r["accuracy"] for r in results},
+        cost={"minutes": round(first["minutes"], 1), "machine": machine()},
+        bits=recipe.name.partition(".")[2].partition("_")[0],
+        parameters=first["total"]["parameters"],
+        **totals,
+        licence=LICENCES.get(recipe.data, "Apache-2.0"),
+        paper=known.paper,
+        command=command,
+        graph=placed(shop, folder / "net.safetensors", f"{recipe.name}.safetensors", recipe.url),
+        weights=placed(
+            shop, folder / "weights.safetensors", f"{recipe.name}.torch.safetensors", recipe.url
+        ),
+        versions={p: version(p) for p in ("torch", "lightning", "numpy", "numba")}
+        | {"lowbit": lowbit.__version__},
+        notes=recipe.notes,
+    )
+    shop.cards.mkdir(parents=True, exist_ok=True)
+    write(shop.cards / f"{recipe.name}.json", card.to_json())
+    return card
+
+
+def placed(shop: Workshop, source: Path, name: str, url: str) -> File:
+    """A small file is copied to where the package has its own; a large one waits in the runs."""
+    content = source.read_bytes()
+    file = File(name, hashlib.sha256(content).hexdigest(), len(content))
+    if len(content) > BUNDLED and url:
+        return replace(file, url=f"{url}/{name}")
+    shop.weights.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, shop.weights / name)
+    return file
+
+
+def machine() -> str:
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else cpu_model()

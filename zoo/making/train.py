@@ -1,0 +1,85 @@
+"""A recipe's stages, one after the other, each resumed from its last epoch."""
+
+from pathlib import Path
+
+import lightning as L
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger
+from torch import nn
+
+from lowbit.data import FashionMNIST
+from lowbit.train import (
+    Classifier,
+    ClipLatentWeights,
+    FashionMNISTData,
+    QuantizationSchedule,
+    recalibrate_batchnorm,
+)
+from lowbit.zoo.making.recipe import Recipe, Stage, new_model
+from lowbit.zoo.making.workshop import Workshop
+from lowbit.zoo.weights import load_weights
+
+
+def trained(
+    shop: Workshop, recipe: Recipe, seed: int, data: FashionMNIST, folder: Path
+) -> nn.Module:
+    L.seed_everything(seed, verbose=False)
+    model = new_model(recipe)
+    if recipe.start:
+        start = finished(shop, shop.recipes[recipe.start], seed).state_dict()
+        model.load_state_dict({k: v for k, v in start.items() if "_quantizer." not in k})
+    for i, stage in enumerate(recipe.stages):
+        teacher = finished(shop, shop.recipes[stage.teacher], seed) if stage.teacher else None
+        source = loader(recipe, data, 1000 * seed + i)
+        fit(model, stage, teacher, source, folder / f"stage{i}.ckpt", shop.progress)
+    recalibrate_batchnorm(model.cpu(), loader(recipe, data, seed).train_dataloader())
+    return model.eval()
+
+
+def finished(shop: Workshop, recipe: Recipe, seed: int) -> nn.Module:
+    path = shop.folder(recipe, seed) / "weights.safetensors"
+    return load_weights(new_model(recipe), path).eval()
+
+
+def loader(recipe: Recipe, data: FashionMNIST, seed: int) -> FashionMNISTData:
+    source = FashionMNISTData(
+        batch_size=recipe.batch, seed=seed, shift=recipe.shift, flip=recipe.flip
+    )
+    source.data = data
+    return source
+
+
+def fit(
+    model: nn.Module,
+    stage: Stage,
+    teacher: nn.Module | None,
+    data: FashionMNISTData,
+    checkpoint: Path,
+    progress: bool,
+) -> None:
+    """Trains one stage, taken up from its checkpoint if there is one."""
+    callbacks: list[L.Callback] = [
+        ModelCheckpoint(checkpoint.parent, checkpoint.stem, enable_version_counter=False),
+        QuantizationSchedule(stage.inputs_from, stage.weights_from),
+        *([ClipLatentWeights()] if stage.clip else []),
+    ]
+    trainer = L.Trainer(
+        max_epochs=stage.epochs,
+        callbacks=callbacks,
+        logger=CSVLogger(checkpoint.parent, "log", checkpoint.stem),
+        num_sanity_val_steps=0,
+        enable_model_summary=False,
+        enable_progress_bar=progress,
+    )
+    task = Classifier(
+        model,
+        lr=stage.lr,
+        optimizer=stage.optimizer,
+        gamma=stage.gamma,
+        teacher=teacher,
+        distill=stage.distill,
+    )
+    done = checkpoint if checkpoint.exists() else None
+    trainer.fit(task, data, ckpt_path=done, weights_only=True)
+    if trainer.interrupted:
+        raise KeyboardInterrupt

@@ -1,0 +1,36 @@
+"""The folders where runs, weights and cards go, and files that appear there whole."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from lowbit.zoo.making.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """The recipes, and the folders where runs, weights and cards go."""
+
+    recipes: dict[str, Recipe]
+    runs: Path
+    weights: Path
+    cards: Path
+    progress: bool = True
+
+    def folder(self, recipe: Recipe, seed: int) -> Path:
+        return self.runs / recipe.name / f"seed{seed}"
+
+
+def forget_another_recipe(folder: Path, recipe: Recipe) -> None:
+    """A checkpoint is resumed by the recipe that made it, and by no other."""
+    mark = folder / "recipe"
+    if folder.exists() and (not mark.exists() or mark.read_text() != recipe.digest):
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    write(mark, recipe.digest)
+
+
+def write(path: Path, text: str) -> None:
+    unfinished = path.with_name(f".{path.name}")
+    unfinished.write_text(text)
+    unfinished.replace(path)
