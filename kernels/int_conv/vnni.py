@@ -44,8 +44,9 @@ def pack(block: int, w: np.ndarray, spec: QuantSpec, groups: int) -> np.ndarray:
 
 
 def bias(block: int, w: np.ndarray, x_spec: QuantSpec, groups: int) -> np.ndarray:
-    """-128 sum_c w_c of equation (1), [group][block][tap][lane] int32."""
-    sums = -128 * w.sum(-1, keepdims=True, dtype=np.int64) * (x_spec.lo < 0)
+    """-128 sum_c w_c of equation (1), [group][block][tap][lane] int32; read for signed bytes,
+    which is how codes of 0 to 127 are held as well."""
+    sums = -128 * w.sum(-1, keepdims=True, dtype=np.int64)
     return products.blocks(sums.astype(np.int32), groups, block)
 
 
