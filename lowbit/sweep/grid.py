@@ -10,7 +10,7 @@ from lowbit.sweep import data as datasets
 from lowbit.sweep.config import Config
 from lowbit.sweep.executors.attempt import one_line
 from lowbit.sweep.machine import installed
-from lowbit.sweep.models import Factory, build, factory, fitted
+from lowbit.sweep.models import Factory, factory, fitted, made
 from lowbit.sweep.recipe import Recipe
 from lowbit.sweep.schemes import Scheme, scheme
 
@@ -38,7 +38,7 @@ class Grid:
         data = datasets.described(self.data)
         models = [fitted(factory(text), data["shape"], data["classes"]) for text in self.models]
         schemes = [scheme(text) for text in self.schemes]
-        check(models, schemes)
+        check(models, schemes, {recipe.float_epochs > 0 for recipe in self.recipes})
         common = {
             "format": 1,
             "data": data,
@@ -71,12 +71,12 @@ def require_one_thread(threads: Iterable[int]) -> None:
         raise GridError(f"the runtime uses one thread so far: --threads 1, not {list(threads)}")
 
 
-def check(models: list[Factory], schemes: list[Scheme]) -> None:
+def check(models: list[Factory], schemes: list[Scheme], from_float: set[bool]) -> None:
     """Builds every combination once, which takes milliseconds and finds what can never run."""
-    refused = []
-    for model, quantizers in product(models, schemes):
+    refused, combinations = [], list(product(models, schemes, sorted(from_float)))
+    for model, quantizers, twin_first in combinations:
         try:
-            build(model, quantizers)
+            made(model, quantizers, twin_first)
         except ImportError:
             raise
         except Exception as error:  # a user's factory may raise anything
@@ -84,6 +84,6 @@ def check(models: list[Factory], schemes: list[Scheme]) -> None:
             refused.append(f"{model} with {quantizers}: {why}")
     if refused:
         raise GridError(
-            f"{len(refused)} of {len(models) * len(schemes)} combinations cannot be, and nothing "
+            f"{len(refused)} of {len(combinations)} combinations cannot be, and nothing "
             f"was run: {'; '.join(refused)}"
         )

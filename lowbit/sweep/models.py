@@ -124,6 +124,11 @@ def build(model: Factory, scheme: Scheme) -> "nn.Module":
     return quantized(called(model), scheme)
 
 
+def made(model: Factory, scheme: Scheme, from_float: bool) -> "nn.Module":
+    """As a recipe wants it: low-bit from the start, or the float model with its layers changed."""
+    return quantized(float_twin(model), scheme) if from_float else build(model, scheme)
+
+
 def float_twin(model: Factory) -> "nn.Module":
     return build(model, FLOAT)
 
@@ -166,10 +171,10 @@ def called(model: Factory, **bits: Any) -> "nn.Module":
         inspect.signature(make).bind(**given, **bits)
     except TypeError as error:
         raise ValueError(f"{model}: {error}") from None
-    made = make(**given, **bits)
-    if not isinstance(made, nn.Module):
-        raise ValueError(f"{model} makes a {type(made).__name__}, not a torch module")
-    return made
+    found = make(**given, **bits)
+    if not isinstance(found, nn.Module):
+        raise ValueError(f"{model} makes a {type(found).__name__}, not a torch module")
+    return found
 
 
 def tupled(value: Any) -> Any:

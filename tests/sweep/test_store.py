@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lowbit.sweep import store as storing
@@ -22,6 +22,7 @@ JSON = st.recursive(
     max_leaves=8,
 )
 CONFIGS = st.dictionaries(st.text(), JSON, max_size=4)
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def shuffled(value):
@@ -31,12 +32,14 @@ def shuffled(value):
     return [shuffled(part) for part in value] if isinstance(value, list) else value
 
 
+@PATIENT
 @given(CONFIGS)
 def test_a_name_does_not_depend_on_the_order(config):
     assert key(shuffled(config)) == key(config)
     assert json.loads(canonical(config)) == config
 
 
+@PATIENT
 @given(CONFIGS, CONFIGS)
 def test_different_trials_have_different_names(one, other):
     assert (key(one) == key(other)) == (canonical(one) == canonical(other))
@@ -48,12 +51,14 @@ def test_what_is_not_json_has_no_name(value):
         key(value)
 
 
+@PATIENT
 @given(CONFIGS, JSON)
 def test_a_record_comes_back_as_it_was(config, result):
     record = {"config": config, "result": result}
     assert parse(serialize(record), key(config)) == {**record, "key": key(config)}
 
 
+@PATIENT
 @given(st.data(), CONFIGS, JSON)
 def test_a_damaged_record_is_known(data, config, result):
     whole = serialize({"config": config, "result": result})

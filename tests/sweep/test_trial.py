@@ -68,7 +68,7 @@ def test_from_a_float_model(tmp_path, epochs):
     recipe = Recipe(float_epochs=1, epochs=epochs, train_images=512, recalibrate=2)
     found = ran(config("lsq:4/lsq:4/8bit/8bit", recipe), tmp_path)
     assert found.result["bits"] == {"weight": "4", "input": "4"}
-    assert found.result["exact"]
+    assert found.result["operations"]["low_bit"] > 0 == found.result["operations"]["float"]
 
 
 def test_other_data_than_the_sweeps_is_refused(tmp_path):

@@ -12,6 +12,8 @@ from types import ModuleType
 from lowbit.sweep.executors.attempt import Failed, Job, Outcome, Run, Watch, attempt
 from lowbit.sweep.executors.processes import ONE_THREAD
 
+# A warning less, and two minutes for a busy machine to start its node.
+DEFAULTS = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_raylet_start_wait_time_s": "120"}
 PACKAGE = 'the ray executor needs ray: pip install "lowbit[ray]"'
 
 
@@ -37,7 +39,8 @@ def connected(workers: int, address: str | None) -> ModuleType:
         import ray
     except ModuleNotFoundError:
         raise ModuleNotFoundError(PACKAGE, name="ray") from None
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # a warning less
+    for name, value in DEFAULTS.items():
+        os.environ.setdefault(name, value)
     place = {"address": address} if address else {"num_cpus": workers, "include_dashboard": False}
     variables = {"env_vars": {**ONE_THREAD, **({} if address else paths())}}
     try:
