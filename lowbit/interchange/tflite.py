@@ -225,7 +225,8 @@ def dequantize(writer: Writer, node: Node) -> None:
     if inner is None or not isinstance(inner.op, ops.Sub) or factor is None:
         raise InterchangeError(f"{node}: float arithmetic is not written")
     worth = writer.codes(inner.inputs[0], node)
-    if float(writer.graph.constant(node.inputs[1])) != worth.scale:
+    scale = writer.graph.constant(node.inputs[1])
+    if scale.size != 1 or scale.item() != worth.scale:
         raise InterchangeError(f"{node}: float arithmetic is not written")
     writer.operator("DEQUANTIZE", [writer.place(inner.inputs[0])], node)
 
