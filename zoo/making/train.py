@@ -29,6 +29,7 @@ def trained(
         start = finished(shop, shop.recipes[recipe.start], seed).state_dict()
         model.load_state_dict({k: v for k, v in start.items() if "_quantizer." not in k})
     for i, stage in enumerate(recipe.stages):
+        L.seed_everything(1000 * seed + i, verbose=False)  # of dropout, whatever ran before
         teacher = finished(shop, shop.recipes[stage.teacher], seed) if stage.teacher else None
         source = loader(recipe, data, 1000 * seed + i)
         fit(model, stage, teacher, source, folder / f"stage{i}.ckpt", shop.progress)
