@@ -111,8 +111,8 @@ def test_a_users_float_model_is_quantized(mine):
 
 
 def test_every_impossible_combination_is_named(mine):
-    grid = Grid(["w1a1", "nope/ste_sign"], ["larq_cnn", f"{mine}:text", "lraq"], data="digits")
-    pytest.importorskip("sklearn")
+    models = ["larq_cnn", f"{mine}:text", "lraq"]
+    grid = Grid(["w1a1", "nope/ste_sign"], models, data="fashion_mnist_subset")
     with pytest.raises(GridError) as error:
         grid.configs()
     said = str(error.value)
