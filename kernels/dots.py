@@ -15,7 +15,7 @@ REQUIRES = frozenset({"avx512f", "avx512vnni"})
 
 
 def available() -> bool:
-    return REQUIRES <= cpu.features()
+    return cpu.features() >= REQUIRES
 
 
 def dot(builder, acc, unsigned, signed):

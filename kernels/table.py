@@ -45,10 +45,15 @@ class Kernel:
         return 0 if self.reference else entry.compiled(self.run, self.name).address
 
 
+def forced_rows(table: Sequence[Kernel], forced: str | None = None) -> list[Kernel]:
+    """The rows that `forced`, or LOWBIT_KERNEL, names."""
+    forced = os.environ.get("LOWBIT_KERNEL", "") if forced is None else forced
+    return [k for k in table if forced and forced in (k.name, *k.name.split("_"))]
+
+
 def choose(table: Sequence[Kernel], problem: object = None, forced: str | None = None) -> Kernel:
     """The first row that can run `problem`; of the rows named by `forced`, if any are."""
-    forced = os.environ.get("LOWBIT_KERNEL", "") if forced is None else forced
-    rows = [k for k in table if forced and forced in (k.name, *k.name.split("_"))] or table
+    rows = forced_rows(table, forced) or table
     for kernel in rows:
         if not kernel.objections(problem):
             return kernel

@@ -15,7 +15,7 @@ import datetime
 import json
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -210,12 +210,13 @@ def roof(case: Case) -> tuple[str, Callable[[], None], float]:
     return code.__name__, lambda: (run(memory.ctypes.data, 0, rounds), memory)[0], work
 
 
-def measure(case: Case, rounds: int) -> Iterator[dict]:
+def measure(case: Case, rounds: int, peers: bool) -> Iterator[dict]:
     rng = np.random.default_rng(0)
     step, run, network = ours(case, rng)
     name, top, work = roof(case)
     contestants: dict[str, Callable[[], object]] = {"": run, name: top}
-    contestants |= {peer: made for peer, make in PEERS.items() if (made := make(case))}
+    if peers:
+        contestants |= {peer: made for peer, make in PEERS.items() if (made := make(case))}
     taken = interleaved(contestants, rounds)
     ceiling_gops = work / taken[name] * 1e3
     for contestant, milliseconds in taken.items():
@@ -245,6 +246,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="", help="cases whose name has this in it")
     parser.add_argument("--rounds", type=int, default=51)
+    parser.add_argument("--alone", action="store_true", help="no other libraries")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.add_argument("--csv", type=Path, help="a folder for the CSV file")
     arguments = parser.parse_args()
@@ -252,7 +254,7 @@ def main() -> None:
     for case in cases():
         if arguments.only not in f"{case.op} {case.dtype} {case.shape}":
             continue
-        for row in measure(case, arguments.rounds):
+        for row in measure(case, arguments.rounds, not arguments.alone):
             rows.append(row)
             print(json.dumps(row) if arguments.json else line(row), flush=True)
     if arguments.csv and rows:

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 
 from lowbit.kernels import dense, depthwise, dots, products
-from lowbit.kernels.int_conv import reference, vnni
+from lowbit.kernels.int_conv import few_bits, reference, vnni
 from lowbit.kernels.layout import Layout
 from lowbit.kernels.table import Kernel
 from lowbit.spec import QuantSpec
@@ -37,7 +37,7 @@ def words(problem) -> str:
 def bytes_by_int8(problem) -> str:
     if problem.layout not in (Layout.BYTE, Layout.UBYTE):
         return "needs codes of one byte"
-    return "" if -128 <= problem.w_spec.lo and problem.w_spec.hi <= 127 else "needs int8 weights"
+    return "" if problem.w_spec.lo >= -128 and problem.w_spec.hi <= 127 else "needs int8 weights"
 
 
 def dots_row(name: str, run, pixels: int, lanes: int) -> Kernel:
@@ -52,6 +52,12 @@ def dots_row(name: str, run, pixels: int, lanes: int) -> Kernel:
     )
 
 
+def signed_by_two_bits(problem) -> str:
+    if problem.layout is not Layout.BYTE:
+        return "needs signed bytes"
+    return "" if 1 <= problem.w_spec.bits <= 2 else "needs weights of two bits"
+
+
 KERNELS = (
     Kernel(
         "int_conv_depthwise",
@@ -59,6 +65,14 @@ KERNELS = (
         tile=(1, 16),
         pack=pack_depthwise,
         fits=depthwise.fits,
+    ),
+    Kernel(
+        "int_conv_few_bits_4x32",
+        few_bits.int_conv_few_bits_4x32,
+        dots.REQUIRES,
+        tile=(4, 32),
+        pack=partial(few_bits.pack, 32),
+        fits=signed_by_two_bits,
     ),
     dots_row("int_conv_dots_8x32", vnni.int_conv_dots_8x32, 8, 32),
     dots_row("int_conv_dots_4x64", vnni.int_conv_dots_4x64, 4, 64),

@@ -45,6 +45,8 @@ class Op(IntEnum):
     ADD_D = 27
     ADD_F = 28
     MUL_CODES = 29
+    STEPS_INT = 30  # thresholds in equal steps: steps.py
+    STEPS_FLOAT = 31
 
 
 INSTRUCTION = record(

@@ -7,7 +7,7 @@ what they compute there stays in the padding of the scratch. Stores are exact.
 import numpy as np
 
 from lowbit.kernels.entry import inner
-from lowbit.kernels.program import INSTRUCTION, Op, eight_bit, vectors
+from lowbit.kernels.program import INSTRUCTION, Op, eight_bit, steps, vectors
 from lowbit.kernels.program.vectors import (
     LANES,
     load_f32,
@@ -110,6 +110,10 @@ def step(i, op, x, at, c0, width):
         n, table = as_i32(x), as_i32(i.at)
         for c in range(width):
             n[c] = table[(c0 + c) * i.levels * i.by_channel + n[c] - i.lo]
+    elif op == Op.STEPS_INT:
+        steps.uniform(i, False, x, c0, width)
+    elif op == Op.STEPS_FLOAT:
+        steps.uniform(i, True, x, c0, width)
     elif op >= Op.REQUANTIZE_D:
         eight_bit.step(i, op, x, at, c0, width)
     else:

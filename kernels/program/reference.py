@@ -10,7 +10,7 @@ base + slope i, with (base, slope) = (lo, step) or (lo + step n, -step) stored a
 
 import numpy as np
 
-from lowbit.kernels.program import INSTRUCTION, Op, eight_bit_reference
+from lowbit.kernels.program import INSTRUCTION, Op, eight_bit_reference, steps
 from lowbit.kernels.record import fields, view
 from lowbit.spec import QuantSpec
 
@@ -127,6 +127,8 @@ STEPS = {
     Op.SEARCH_INT: threshold,
     Op.SEARCH_FLOAT: threshold,
     Op.LOOKUP: lookup,
+    Op.STEPS_INT: steps.reference,
+    Op.STEPS_FLOAT: steps.reference,
     Op.STORE_WORD: store(None),
     Op.STORE_AS_FLOAT: store(np.float32),
     Op.STORE_BYTE: store(np.int8),

@@ -144,22 +144,27 @@ class Plan:
 
     # Steps
 
-    def step(self, table: str, problem, places, units: int, steps=(), nodes=(), title="") -> Step:
-        kernel = choose(TABLES[table], problem, self.forced)
+    def step(
+        self, table: str, problem, places, units: int, steps=(), nodes=(), title="", chosen=None
+    ) -> Step:
+        """`chosen` is a kernel and the times of its rivals, where they were measured."""
+        kernel, times = chosen or (choose(TABLES[table], problem, self.forced), {})
         record = problem.record() if isinstance(problem, Problem) else problem
-        better = TABLES[table][: TABLES[table].index(kernel)]
-        why = tuple(
-            f"{k.name}: {', '.join(k.objections(problem)) or 'not asked for'}" for k in better
-        )
-        step = Step(kernel, record, places, units, list(steps), tuple(nodes), why, title)
+        better = [k for k in TABLES[table] if k.name != kernel.name and k.name in times]
+        why = [f"{k.name}: {times[k.name]:.2g} ms, not {times[kernel.name]:.2g}" for k in better]
+        for k in TABLES[table][: TABLES[table].index(kernel)]:
+            if k.name not in times:
+                why.append(f"{k.name}: {', '.join(k.objections(problem)) or 'not asked for'}")
+        step = Step(kernel, record, places, units, list(steps), tuple(nodes), tuple(why), title)
         self.steps.append(step)
         return step
 
-    def window(self, table: str, problem: Problem, places, group: Group) -> Step:
+    def window(self, table: str, problem: Problem, places, group: Group, chosen=None) -> Step:
         """A step that computes a root's values and runs the chain on them."""
         type_, nodes = self.types[group.root.output], [n.output for n in group.nodes]
         steps = self.chain(group)
-        return self.step(table, problem, places, pixels_of(type_), steps, nodes, str(group.root.op))
+        units, title = pixels_of(type_), str(group.root.op)
+        return self.step(table, problem, places, units, steps, nodes, title, chosen)
 
     def elementwise(self, name: str, layout: Layout, steps, nodes, title: str) -> None:
         type_ = self.types[name]

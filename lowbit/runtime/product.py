@@ -8,12 +8,13 @@ from lowbit.ir import Node, TensorType
 from lowbit.ir.ops import Conv
 from lowbit.kernels.layout import MAX_PLANES, Layout, whole, words
 from lowbit.kernels.problem import ENDLESS, Problem
-from lowbit.kernels.table import choose
 from lowbit.runtime import move
 from lowbit.runtime.direct import direct
 from lowbit.runtime.fuse import Group
 from lowbit.runtime.kernels import TABLES
+from lowbit.runtime.measure import fastest, lined
 from lowbit.runtime.move import two
+from lowbit.runtime.program import pixels_of
 from lowbit.runtime.step import Buffer, Place
 from lowbit.spec import BINARY, QuantSpec
 
@@ -61,15 +62,17 @@ def lower(plan: "Plan", group: Group) -> None:
     node, table, layout = group.root, family(plan, group.root), reads(plan, group.root)
     x, w = (plan.types[name] for name in node.inputs)
     problem, weights, source = (conv if isinstance(node.op, Conv) else linear)(plan, node, layout)
-    kernel = choose(TABLES[table], problem, plan.forced)
+    units = pixels_of(plan.types[node.output])
+    chosen = fastest(TABLES[table], problem, weights, units, plan.forced)
+    kernel = chosen[0]
     assert kernel.pack is not None
     lanes = kernel.tile[1] if kernel.tile else 1
-    packed = padded(kernel.pack(weights, w.spec, problem.groups))
+    packed = lined(kernel.pack(weights, w.spec, problem.groups))
     places: dict[str, Place] = {"x": source, "weights": packed, "block": lanes}
-    places["zero"] = padded(np.zeros(problem.pixel_bytes(), np.uint8))
+    places["zero"] = lined(np.zeros(problem.pixel_bytes(), np.uint8))
     if kernel.bias:
-        places["bias"] = padded(kernel.bias(lanes, weights, x.spec, problem.groups))
-    step = plan.window(table, problem, places, group)
+        places["bias"] = lined(kernel.bias(lanes, weights, x.spec, problem.groups))
+    step = plan.window(table, problem, places, group, chosen)
     step.places |= direct(step.kernel, problem.outs, problem.groups, step.program)
 
 
@@ -111,12 +114,3 @@ def conv(plan: "Plan", node: Node, layout: Layout) -> tuple[Problem, np.ndarray,
         layout,
     )
     return problem, weights, source
-
-
-def padded(values: np.ndarray) -> np.ndarray:
-    """Aligned to a cache line, with slack for the last vector."""
-    raw = np.zeros(values.nbytes + 128, np.uint8)
-    start = -raw.ctypes.data % 64
-    out = raw[start : start + values.nbytes].view(values.dtype).reshape(values.shape)
-    out[:] = values
-    return out

@@ -8,7 +8,7 @@ from lowbit.ir import Node, TensorType
 from lowbit.ir.ops import Add, Clamp, Div, Lookup, Mul, PRelu, Relu, Sub, Threshold
 from lowbit.kernels.layout import Layout, pixel_bytes
 from lowbit.kernels.program import EAGER, Op
-from lowbit.runtime import eight_bit
+from lowbit.runtime import eight_bit, uniform
 from lowbit.runtime.step import Buffer, Place
 
 Instruction = dict[str, Place]
@@ -111,6 +111,10 @@ def threshold(op: Threshold, t: np.ndarray, falling: np.ndarray, channels: int) 
         "third": vector(np.where(down, -op.step, op.step), channels, np.int32),
         "levels": levels,
     }
+    if levels > EAGER and (found := uniform.line(t)):
+        a, b = (vector(part, channels) for part in found)
+        code = Op.STEPS_FLOAT if floating else Op.STEPS_INT
+        return {"op": code, "at": np.concatenate([a, b]), "lo": a.nbytes, **spread}
     if levels > EAGER:
         code = Op.SEARCH_FLOAT if floating else Op.SEARCH_INT
         by_channel = int(len(t) > 1)

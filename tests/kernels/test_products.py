@@ -117,6 +117,8 @@ def specs_of(table: str, kernel):
         return None, None, Layout.FLOAT
     if "words" in kernel.name:
         return QuantSpec(-300, 300), odd(8), Layout.INT
+    if "few_bits" in kernel.name:
+        return INT8, TERNARY, Layout.BYTE
     return unsigned(8), NARROW_INT8, Layout.UBYTE
 
 
@@ -207,8 +209,8 @@ def test_bit_planes_of_any_two_alphabets(x, w):
             check("plane_conv", kernel, problem)
 
 
-@pytest.mark.parametrize("x", [INT8, unsigned(8), TERNARY], ids=str)
-@pytest.mark.parametrize("w", [INT8, odd(8), BINARY], ids=str)
+@pytest.mark.parametrize("x", [INT8, unsigned(8), TERNARY, unsigned(4)], ids=str)
+@pytest.mark.parametrize("w", [INT8, odd(8), BINARY, TERNARY, odd(2)], ids=str)
 def test_bytes_of_either_sign(x, w):
     shape = geometry((4, 5), (3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1))
     at = layout.whole(x)

@@ -93,6 +93,22 @@ def test_thresholds_count_what_they_reach(dtype, levels, width):
         np.testing.assert_array_equal(out, np.where(falling, levels - count, count) - 7)
 
 
+@pytest.mark.parametrize("dtype", [np.int32, np.float32])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_equal_steps_by_arithmetic(dtype, width):
+    rng = np.random.default_rng(width)
+    x = rng.integers(-9000, 9000, (PIXELS, width)).astype(dtype)
+    a, b = (vector(rng.uniform(0.01, 0.1, width), np.float32) for _ in range(2))
+    base, slope = vector(np.full(width, -128), np.int32), vector(np.ones(width), np.int32)
+    line = np.concatenate([a, b])
+    kind = "FLOAT" if dtype == np.float32 else "INT"
+    step = {"op": Op[f"STEPS_{kind}"], "at": line.ctypes.data, "lo": a.nbytes, "levels": 255}
+    step |= {"second": base.ctypes.data, "third": slope.ctypes.data}
+    out = np.zeros((PIXELS, width), np.int32)
+    run_both([step, word_store(out)], x, out)
+    assert len(np.unique(out)) > 1 or width == 1
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_bytes_and_floats_are_stored_exactly_as_far_as_they_go(width):
     codes = np.arange(PIXELS * width, dtype=np.int32).reshape(PIXELS, width) % 256 - 128

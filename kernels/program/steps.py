@@ -1,0 +1,50 @@
+r"""Thresholds that ascend in equal steps: the index of equation (1), reference.py, by arithmetic.
+
+    i = trunc(min(max(fl(fl(a x) + b), 0), n))                                                 (2)
+
+Every operation in it is monotone for a > 0, so that (2) equals (1) everywhere as soon as it does at
+each threshold and just below; the planner looks for such a and b, and searches if there are none.
+"""
+
+import numpy as np
+
+from lowbit.kernels.entry import inner
+from lowbit.kernels.program import vectors
+from lowbit.kernels.program.vectors import LANES, load_f32, load_i32, store_i32
+from lowbit.kernels.record import view
+from lowbit.kernels.simd import F32x16, I32x16, over
+
+
+@over(I32x16, F32x16, F32x16)
+def index(builder, scaled, most):
+    """The clamp and trunc of (2); a NaN has index 0."""
+    zero = scaled.type(None)
+    low = builder.select(builder.fcmp_ordered(">", scaled, zero), scaled, zero)
+    return builder.fptosi(
+        builder.select(builder.fcmp_ordered("<", low, most), low, most), I32x16.llvm
+    )
+
+
+@inner
+def uniform(i, is_float, x, c0, width):
+    most = vectors.fill_float(np.float32(i.levels))
+    for c in range(0, width, LANES):
+        at, k = x + 4 * c, 4 * (c0 + c)
+        value = load_f32(at) if is_float else vectors.to_float(load_i32(at))
+        scaled = vectors.add(vectors.mul(value, load_f32(i.at + k)), load_f32(i.at + i.lo + k))
+        base, slope = load_i32(i.second + k), load_i32(i.third + k)
+        store_i32(at, vectors.multiply_add(slope, index(scaled, most), base), LANES)
+
+
+def indices(x: np.ndarray, a: np.ndarray, b: np.ndarray, levels: int) -> np.ndarray:
+    """Equation (2) in NumPy."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        scaled = x.astype(np.float32) * a + b
+    return np.clip(np.nan_to_num(scaled), 0, levels).astype(np.int32)
+
+
+def reference(i, x, first):
+    channels = x.shape[1]
+    a, b = view(i.at, np.float32, channels), view(i.at + i.lo, np.float32, channels)
+    base, slope = (view(at, np.int32, channels) for at in (i.second, i.third))
+    return base + slope * indices(x, a, b, i.levels)
