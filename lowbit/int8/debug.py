@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from torch import nn
+from torch.fx import Node
 
 from lowbit.exporter.capture import Captured
 from lowbit.int8.calibrate import Batch, interpret
@@ -59,8 +60,8 @@ def compare_layers(
     return rows
 
 
-def real_values(captured: Captured, inputs) -> dict:
-    found = {}
+def real_values(captured: Captured, inputs) -> dict[Node, np.ndarray]:
+    found: dict[Node, np.ndarray] = {}
     interpret(captured, inputs, lambda node, x: found.__setitem__(node, x.float().numpy().copy()))
     return found
 
