@@ -49,7 +49,8 @@ def network(
     size = features(nn.Sequential(*layers), shape)
     layers += [linear(body, size, dense), batch_norm(dense, lnn.BatchNorm1d), *act]
     layers += [linear(bits.at("last"), dense, classes), batch_norm(classes, lnn.BatchNorm1d)]
-    return as_keras_starts(nn.Sequential(*layers))
+    model = nn.Sequential(*layers)
+    return as_keras_starts(model) if body.weight else model
 
 
 def as_keras_starts(model: nn.Sequential) -> nn.Sequential:
