@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from lowbit.accounting import summary as summary
     from lowbit.agreement import verify as verify
     from lowbit.exporter import export as export
+    from lowbit.int8 import ptq as ptq
     from lowbit.runtime import Network as Network
     from lowbit.runtime import load as load
     from lowbit.schemes import quantize as quantize
@@ -21,13 +22,14 @@ _HOMES = {
     "Network": "lowbit.runtime",
     "export": "lowbit.exporter",
     "load": "lowbit.runtime",
+    "ptq": "lowbit.int8",
     "quantize": "lowbit.schemes",
     "summary": "lowbit.accounting",
     "verify": "lowbit.agreement",
 }
 _TRAINING = {"torch", "lightning"}
 
-__all__ = ["Network", "export", "load", "quantize", "summary", "verify"]
+__all__ = ["Network", "export", "load", "ptq", "quantize", "summary", "verify"]
 
 
 def __getattr__(name: str):

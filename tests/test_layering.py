@@ -28,6 +28,8 @@ MAY_IMPORT = {
     "optim": {"spec", "quant", "nn"},
     "schemes": {"spec", "quant", "nn"},
     "exporter": {"spec", "quant", "nn", "ir", "pack"},
+    "int8": {"spec", "ir", "exporter"},
+    "interchange": {"spec", "ir"},
     "accounting": {"spec", "exporter", "ir", "pack", "tables"},
     "agreement": {"spec", "exporter", "ir", "pack", "runtime", "tables"},
 }
