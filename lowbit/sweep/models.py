@@ -190,5 +190,10 @@ def quantized(float_model: "nn.Module", scheme: Scheme) -> "nn.Module":
 
     if scheme == FLOAT:
         return float_model
+    if not any(type(layer) in schemes.PRODUCTS for layer in float_model.modules()):
+        raise ValueError(
+            "it has no layer of torch.nn to quantize: float_epochs are for a factory of a plain "
+            "torch model"
+        )
     pairs = schemes.Scheme(scheme.weight, scheme.input, scheme.first, scheme.last)
     return schemes.quantize(float_model, pairs)

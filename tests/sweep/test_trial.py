@@ -63,12 +63,9 @@ def test_a_killed_trial_goes_on_to_the_same_result(tmp_path, monkeypatch):
     assert not (tmp_path / "scratch").exists()
 
 
-@pytest.mark.parametrize("epochs", [0, 1], ids=["calibrated", "fine-tuned"])
-def test_from_a_float_model(tmp_path, epochs):
-    recipe = Recipe(float_epochs=1, epochs=epochs, train_images=512, recalibrate=2)
-    found = ran(config("lsq:4/lsq:4/8bit/8bit", recipe), tmp_path)
-    assert found.result["bits"] == {"weight": "4", "input": "4"}
-    assert found.result["operations"]["low_bit"] > 0 == found.result["operations"]["float"]
+def test_a_model_that_would_stay_float_is_refused():
+    with pytest.raises(ValueError, match=r"no layer of torch.nn to quantize"):
+        config("w2a2", Recipe(float_epochs=1))
 
 
 def test_other_data_than_the_sweeps_is_refused(tmp_path):
