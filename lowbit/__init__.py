@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lowbit.runtime import Network as Network
     from lowbit.runtime import load as load
     from lowbit.schemes import quantize as quantize
+    from lowbit.sweep import run_sweep as run_sweep
 
 __version__ = "0.1.0"
 
@@ -24,12 +25,13 @@ _HOMES = {
     "load": "lowbit.runtime",
     "ptq": "lowbit.int8",
     "quantize": "lowbit.schemes",
+    "run_sweep": "lowbit.sweep",
     "summary": "lowbit.accounting",
     "verify": "lowbit.agreement",
 }
 _TRAINING = {"torch", "lightning"}
 
-__all__ = ["Network", "export", "load", "ptq", "quantize", "summary", "verify"]
+__all__ = ["Network", "export", "load", "ptq", "quantize", "run_sweep", "summary", "verify"]
 
 
 def __getattr__(name: str):

@@ -90,6 +90,10 @@ def tables() -> Iterator[str]:
             yield write((RESULTS / name).read_text())
 
 
+def section() -> str:
+    return "\n\n".join(tables()) or "Nothing has been measured for this version yet."
+
+
 def with_section(text: str, body: str) -> str:
     before, rest = text.split(BEGIN)
     _, after = rest.split(END)
@@ -98,7 +102,7 @@ def with_section(text: str, body: str) -> str:
 
 def main() -> None:
     text = README.read_text()
-    wanted = with_section(text, "\n\n".join(tables()) or "Nothing has been measured yet.")
+    wanted = with_section(text, section())
     if "--check" in sys.argv and wanted != text:
         sys.exit("README.md is out of date: python scripts/readme_table.py")
     README.write_text(wanted)

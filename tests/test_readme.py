@@ -17,7 +17,7 @@ def test_the_python_example_runs(tmp_path, monkeypatch):
     names: dict = {}
     exec(compile(example, "README.md", "exec"), names)
     expected = names["model"](names["images"]).detach().numpy()
-    assert np.array_equal(names["logits"], expected)  # sums of signs: the file's stay integers
+    assert np.array_equal(names["logits"], expected)
 
 
 def test_the_measured_section_is_what_was_measured():

@@ -55,7 +55,7 @@ class Lowering:
             self.values[node] = Value(node.name, type_, tuple(range(len(type_.shape))))
 
     def graph(self) -> Graph:
-        outputs = tuple(self.natural(self.value(n)).name for n in self.captured.outputs)
+        outputs = tuple(self.output(n).name for n in self.captured.outputs)
         return Graph(
             self.inputs,
             self.constants,
@@ -63,6 +63,14 @@ class Lowering:
             outputs,
             tuple(dict.fromkeys(self.notes)),
         )
+
+    def output(self, node: Node) -> Value:
+        """In torch's order of axes and, where codes or sums are put out, as torch's float32."""
+        value = self.natural(self.value(node), node)
+        if value.type.spec is None:
+            return value
+        one = self.constant(np.ones((), np.float32), None, f"{node.name}.one")
+        return self.emit(ops.Mul(), (value, one), value.axes, node, f"{value.name}.float")
 
     def value(self, node: Node) -> Value:
         """The tensor that holds what `node` computes, lowered if it is not yet."""
@@ -145,9 +153,8 @@ class Lowering:
         rank = len(value.axes)
         return self.arrange(value, (*range(1, rank), 0), node)
 
-    def natural(self, value: Value, node: Node | None = None) -> Value:
-        axes = tuple(range(len(value.axes)))
-        return self.arrange(value, axes, node or self.captured.outputs[0])
+    def natural(self, value: Value, node: Node) -> Value:
+        return self.arrange(value, tuple(range(len(value.axes))), node)
 
     def operand(self, node: Node, data: Value, argument) -> str:
         """A float constant operand in the axes of `data`, to broadcast against it."""
