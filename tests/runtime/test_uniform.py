@@ -41,3 +41,9 @@ def test_floats_too():
 def test_uneven_steps_are_refused():
     assert line(np.array([[0, 1, 2, 3, 50, 51, 52, 200]], np.int32)) is None
     assert line(np.full((1, 20), 7, np.int32)) is None
+
+
+@pytest.mark.parametrize("end", [np.inf, -np.finfo(np.float32).max])
+def test_codes_that_are_never_or_always_reached_have_no_line(end):
+    t = np.sort(np.append(np.arange(1, 20, dtype=np.float32), np.float32(end)))[None]
+    assert line(t) is None
