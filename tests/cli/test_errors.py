@@ -107,6 +107,8 @@ def test_ctrl_c_is_quiet(tmp_path):
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        # A background job of a shell is started with interrupts ignored, and so are its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     with child:
         assert child.stdout is not None

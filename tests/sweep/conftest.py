@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -33,6 +34,8 @@ def start() -> Callable[..., subprocess.Popen]:
             [sys.executable, TOY, *map(str, arguments)],
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             start_new_session=True,
+            # A background job of a shell has interrupts ignored, and so have its children.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             stderr=subprocess.PIPE,
             text=True,
         )
