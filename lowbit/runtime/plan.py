@@ -148,7 +148,8 @@ class Plan:
         self, table: str, problem, places, units: int, steps=(), nodes=(), title="", chosen=None
     ) -> Step:
         """`chosen` is a kernel and the times of its rivals, where they were measured."""
-        kernel, times = chosen or (choose(TABLES[table], problem, self.forced), {})
+        times: dict[str, float] = {}
+        kernel, times = chosen or (choose(TABLES[table], problem, self.forced), times)
         record = problem.record() if isinstance(problem, Problem) else problem
         better = [k for k in TABLES[table] if k.name != kernel.name and k.name in times]
         why = [f"{k.name}: {times[k.name]:.2g} ms, not {times[kernel.name]:.2g}" for k in better]

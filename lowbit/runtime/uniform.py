@@ -37,7 +37,8 @@ def line(t: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
         better = room(left) < room(right)
         low, high = np.where(better, left, low), np.where(better, high, right)
     a = (low + high) / 2
-    b = sum(ends(a)) / 2
+    least, most = ends(a)
+    b = (least + most) / 2
     found = a.astype(np.float32), b.astype(np.float32)
     return found if exact(t, below, *found) else None
 
