@@ -60,6 +60,10 @@ class Int8Lowering(Lowering):
         self.notes += [f"{name_of(node)} stays float" for node in self.left]
         return super().graph()
 
+    def output(self, node: Node) -> Value:
+        """Codes stay codes: with `integer_only` that is what is asked for, and they have a scale."""
+        return self.natural(self.value(node), node)
+
     def known(self, node: Node) -> bool:
         return node.target in RULES or elementwise.is_identity(node) or not is_float(node)
 
