@@ -61,7 +61,7 @@ class Int8Lowering(Lowering):
         return super().graph()
 
     def output(self, node: Node) -> Value:
-        """Codes stay codes: with `integer_only` that is what is asked for, and they have a scale."""
+        """Codes stay codes where `integer_only` asks for them: they have a scale."""
         return self.natural(self.value(node), node)
 
     def known(self, node: Node) -> bool:
