@@ -51,9 +51,10 @@ def recipe(text: str) -> str:
             lines.append([scheme, f"{mean(best):.2f}{spread}", str(len(best)), str(larq)])
     return titled(
         "Accuracy under the recipe of Larq's tutorial (`scripts/accuracy_larq_recipe.py`), mean "
-        "and standard deviation over seeds, beside Larq's own. Chosen after seeing test accuracies: "
-        "the float twin starts from torch's weights (from Keras's, as the recipe has it, 91.06 ± "
-        "0.24 over 3 seeds), and ternary weights are ste_tern's (TWN's: 86.11 ± 0.33).",
+        "and standard deviation over seeds, beside Larq's own. Chosen after seeing test "
+        "accuracies: "
+        "the float twin starts from torch's weights (from Keras's, as the recipe has it, "
+        "91.06 ± 0.24 over 3 seeds), and ternary weights are ste_tern's (TWN's: 86.11 ± 0.33).",
         ["scheme", "lowbit, %", "seeds", "Larq, %"],
         lines,
     )
