@@ -32,11 +32,7 @@ DIGEST = 32
 
 def sources() -> list[Path]:
     """Every file whose change may change the machine code."""
-    kernels = Path(__file__).parent
-    runtime = kernels.parent / "lowbit" / "runtime"  # of a checkout; installed, it is a sibling
-    if not runtime.is_dir():
-        runtime = kernels.parent / "runtime"
-    return [*sorted(kernels.rglob("*.py")), *sorted(runtime.rglob("*.py"))]
+    return sorted(Path(__file__).parent.rglob("*.py"))
 
 
 @functools.cache

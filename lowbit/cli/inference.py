@@ -36,6 +36,7 @@ def run(
     save: Annotated[
         Path | None, typer.Option(help="Write the network's outputs to this .npy file.")
     ] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Threads that share each image.")] = 1,
     as_json: AsJson = False,
 ) -> None:
     """Run an exported network on images, without torch.
@@ -48,7 +49,7 @@ def run(
 
     graph = pack.load(file)
     data = from_file(images, graph) if images else fashion_mnist(graph, subset)
-    network = Network(graph)
+    network = Network(graph, threads=threads)
     network(data.array[:1])  # compiles what this machine has not compiled before
     start = time.perf_counter()
     outputs = network(data.array)

@@ -38,7 +38,7 @@ def sweep(
         str | None, typer.Option(help="fashion_mnist, fashion_mnist_subset, or a file .npz.")
     ] = None,
     batch: Annotated[str | None, typer.Option(help="Batch sizes to time: 1,16.")] = None,
-    threads: Annotated[str | None, typer.Option(help="Thread counts to time: 1.")] = None,
+    threads: Annotated[str | None, typer.Option(help="Thread counts to time: 1,2.")] = None,
     rounds: Annotated[int | None, typer.Option(min=1, help="Runs a timing is of.")] = None,
     store: Annotated[
         Path, typer.Option(help="Where results are kept. What is there is not run again.")

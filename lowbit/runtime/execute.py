@@ -1,25 +1,15 @@
-"""The executor: one compiled loop over a table of kernel addresses and parameters."""
+"""The executor: a table of calls, and the compiled loop that makes them."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
-from lowbit.kernels import entry
-from lowbit.kernels.record import reader, record
-from lowbit.kernels.simd import caller
+from lowbit.kernels import barrier, loop
+from lowbit.kernels.barrier import MEETING
+from lowbit.kernels.loop import CALL
 from lowbit.runtime.step import Step
-
-CALL = record("kernel", "parameters", "units")
-SIZE = CALL.itemsize
-
-call = reader(CALL)
-invoke = caller(3)
-
-
-def run(table, steps, images):
-    for i in range(steps):
-        c = call(table + i * SIZE)
-        invoke(c.kernel, (c.parameters, 0, c.units * images))
+from lowbit.runtime.workers import Workers
 
 
 class Executor:
@@ -28,19 +18,31 @@ class Executor:
     With a reference among them, whose code is Python, each step is called from Python.
     """
 
-    def __init__(self, steps: Sequence[Step]) -> None:
-        self.steps = list(steps)
+    def __init__(self, steps: Sequence[Step], threads: int = 1) -> None:
+        self.steps, self.threads = list(steps), threads
         self.table = np.zeros(len(steps), CALL)
         for row, step in zip(self.table, steps, strict=True):
             row["kernel"] = step.kernel.address()
             row["parameters"] = step.record.ctypes.data
             row["units"] = step.units
+            row["grain"] = step.kernel.tile[0] if step.kernel.tile else 1
+            row["load"] = step.load()
+        self.where = (self.table.ctypes.data, len(steps))
         self.compiled = not any(s.kernel.reference for s in steps)
-        self.loop = entry.compiled(run, "execute").ctypes if self.compiled else None
+        self.pause = barrier.system_yield() if threads > 1 else 0
+        if self.compiled:
+            self.loop = loop.shared() if threads > 1 else loop.alone()
 
-    def __call__(self, images: int) -> None:
-        if self.loop:
-            self.loop(self.table.ctypes.data, len(self.steps), images)
-            return
-        for step in self.steps:
-            step.kernel.callable()(step.record.ctypes.data, 0, step.units * images)
+    def __call__(self, images: int, workers: Workers) -> None:
+        if not self.compiled:
+            for step in self.steps:
+                step.kernel.callable()(step.record.ctypes.data, 0, step.units * images)
+        elif self.threads > 1:
+            # New for every run: a thread may still be looking at those of the last.
+            meetings = np.zeros(len(self.steps) * MEETING, np.uint8)
+            workers.run([partial(self.part, images, me, meetings) for me in range(self.threads)])
+        else:
+            self.loop(*self.where, images)
+
+    def part(self, images: int, me: int, meetings: np.ndarray) -> None:
+        self.loop(*self.where, images, me, self.threads, meetings.ctypes.data, self.pause)

@@ -1,12 +1,11 @@
 """A graph ready to run: planned once, run many times."""
 
-import threading
-
 import numpy as np
 
 from lowbit.ir import Graph
 from lowbit.kernels import entry
 from lowbit.kernels import program as programs
+from lowbit.kernels.barrier import PIECES
 from lowbit.kernels.layout import DTYPES
 from lowbit.kernels.program import generic
 from lowbit.kernels.table import check_forced
@@ -16,6 +15,7 @@ from lowbit.runtime.explain import Explanation, explain
 from lowbit.runtime.kernels import TABLES
 from lowbit.runtime.plan import Plan
 from lowbit.runtime.step import Buffer
+from lowbit.runtime.workers import Turns
 
 
 class Network:
@@ -25,14 +25,19 @@ class Network:
         y = net(x)
 
     Any number of images may be passed; the memory is planned for `batch` at a time. `kernel`
-    names the kernels to prefer, as LOWBIT_KERNEL does.
+    names the kernels to prefer, as LOWBIT_KERNEL does. `threads` work on one call; several Python
+    threads, and forked children, may call one network. Results do not depend on any of these.
     """
 
-    def __init__(self, graph: Graph, batch: int = 1, kernel: str | None = None) -> None:
+    def __init__(
+        self, graph: Graph, batch: int = 1, kernel: str | None = None, threads: int = 1
+    ) -> None:
         if batch < 1:
             raise ValueError(f"batch is at least 1, not {batch}")
+        if not 1 <= threads <= PIECES:
+            raise ValueError(f"threads are 1 to {PIECES}, not {threads}")
         check_forced(TABLES.values(), kernel)
-        self.graph, self.batch = graph, batch
+        self.graph, self.batch, self.threads = graph, batch, threads
         self.plan = Plan(graph, kernel)
         steps, inputs = self.plan.steps, list(self.plan.inputs.values())
         arena.lifetimes(steps, inputs, self.plan.outputs)
@@ -45,8 +50,11 @@ class Network:
             runner = entry.compiled(generic.run, "program", programs.SIGNATURE).address
         for step in steps:
             step.settle(self.memory.ctypes.data + self.start, runner)
-        self.execute = Executor(steps)
-        self.lock = threading.Lock()
+        self.execute, self.turns = Executor(steps, threads), Turns(threads)
+
+    def __reduce__(self) -> tuple:
+        """Another process plans anew: DataLoader workers that are spawned can have a network."""
+        return Network, (self.graph, self.batch, self.plan.forced, self.threads)
 
     def __call__(self, *inputs: np.ndarray) -> np.ndarray | tuple[np.ndarray, ...]:
         """One array an input, (images, *shape), to the output, or a tuple if there are several."""
@@ -54,12 +62,12 @@ class Network:
         images = len(given[0])
         types = [self.plan.types[name] for name in self.graph.outputs]
         outputs = tuple(np.empty((images, *t.shape), t.dtype) for t in types)
-        with self.lock:
+        with self.turns.lock:
             for first in range(0, images, self.batch):
                 count = min(self.batch, images - first)
                 for buffer, x in zip(self.plan.inputs.values(), given, strict=True):
                     self.array(buffer, count, x.shape[1:])[:] = x[first : first + count]
-                self.execute(count)
+                self.execute(count, self.turns.workers)
                 for buffer, y in zip(self.plan.outputs, outputs, strict=True):
                     y[first : first + count] = self.array(buffer, count, y.shape[1:])
         return outputs if len(outputs) > 1 else outputs[0]

@@ -24,6 +24,8 @@ class Buffer:
 # A number, a constant whose address is meant, or a buffer that has none yet; with bytes to add.
 Place = int | np.ndarray | Buffer | tuple[Buffer, int]
 
+MOVED = 8  # a byte of a tensor, loaded and stored, takes as long as so many of weights
+
 
 @dataclass
 class Step:
@@ -43,6 +45,12 @@ class Step:
         values = [*self.places.values(), *(v for i in self.program for v in i.values())]
         values = [v[0] if isinstance(v, tuple) else v for v in values]
         return [v for v in values if isinstance(v, Buffer)]
+
+    def load(self) -> int:
+        """About how long a unit takes, in bytes of packed weights that pass through registers."""
+        weights = self.places.get("weights")
+        touched = sum(b.size for b in self.buffers()) // max(1, self.units)
+        return MOVED * touched + (weights.nbytes if isinstance(weights, np.ndarray) else 0)
 
     def settle(self, arena: int, run_program: int) -> None:
         """Writes the addresses, now that buffers have them."""

@@ -6,6 +6,7 @@ from itertools import product
 from typing import Any
 
 import lowbit
+from lowbit.kernels.barrier import PIECES
 from lowbit.sweep import data as datasets
 from lowbit.sweep.config import Config
 from lowbit.sweep.executors.attempt import one_line
@@ -34,7 +35,7 @@ class Grid:
 
     def configs(self) -> list[Config]:
         """Every trial, seeds outermost: each scheme has one result before any has two."""
-        require_one_thread(self.threads)
+        require_threads(self.threads)
         data = datasets.described(self.data)
         models = [fitted(factory(text), data["shape"], data["classes"]) for text in self.models]
         schemes = [scheme(text) for text in self.schemes]
@@ -66,9 +67,10 @@ class Grid:
         }
 
 
-def require_one_thread(threads: Iterable[int]) -> None:
-    if set(threads) != {1}:
-        raise GridError(f"the runtime uses one thread so far: --threads 1, not {list(threads)}")
+def require_threads(threads: Iterable[int]) -> None:
+    wrong = [count for count in threads if not 1 <= count <= PIECES]
+    if wrong:
+        raise GridError(f"threads are 1 to {PIECES}, not {wrong}")
 
 
 def check(models: list[Factory], schemes: list[Scheme], from_float: set[bool]) -> None:

@@ -20,25 +20,29 @@ WARM = 5
 
 
 def measured(
-    file: Path, twin: nn.Module, images: Tensor, batches: list[int], rounds: int
+    file: Path, twin: nn.Module, images: Tensor, how: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """A row a batch size, on one thread each. Times are milliseconds a batch."""
+    """A row for every number of threads and batch size. Times are milliseconds a batch."""
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
     try:
         with torch.inference_mode():
             return [
-                {"threads": 1, "batch": size, **pair(file, twin.eval(), images[:size], rounds)}
-                for size in batches
+                pair(file, twin.eval(), images[:size], threads, how["rounds"])
+                for threads in how["threads"]
+                for size in how["batches"]
             ]
     finally:
         torch.set_num_threads(before)
 
 
-def pair(file: Path, twin: nn.Module, images: Tensor, rounds: int) -> dict[str, Any]:
-    network, array = lowbit.load(file, batch=len(images)), images.numpy()
+def pair(file: Path, twin: nn.Module, images: Tensor, threads: int, rounds: int) -> dict[str, Any]:
+    torch.set_num_threads(threads)
+    network, array = lowbit.load(file, batch=len(images), threads=threads), images.numpy()
     times = in_turns({"runtime": lambda: network(array), "torch": lambda: twin(images)}, rounds)
-    return {name: spread(values) for name, values in times.items()} | {"arena": network.bytes}
+    what = {"threads": threads, "batch": len(images)}
+    return (
+        what | {name: spread(values) for name, values in times.items()} | {"arena": network.bytes}
+    )
 
 
 def in_turns(runs: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:

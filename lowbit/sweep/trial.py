@@ -53,9 +53,7 @@ def run(config: Config, scratch: Path, tell: Tell) -> Found:
             "input": bits(scheme.input, INPUTS),
         }
         tell(0.97, "timing")
-        how = config["measure"]
-        twin = float_twin(factory)
-        times = latency.measured(file, twin, images, how["batches"], how["rounds"])
+        times = latency.measured(file, float_twin(factory), images, config["measure"])
         network = file.read_bytes()
     shutil.rmtree(scratch, ignore_errors=True)
     measured = {

@@ -27,7 +27,7 @@ def test_run_prints_the_classes_of_images(lowbit, network, tmp_path):
     ran = lowbit("run", "net.safetensors", "images.npy", "--json")
     (expected,) = evaluate(network, images[:, None])
     assert json.loads(ran.stdout)["predictions"] == expected.argmax(1).tolist()
-    people = lowbit("run", "net.safetensors", "images.npy")
+    people = lowbit("run", "net.safetensors", "images.npy", "--threads", "2")
     assert "5 images (images.npy)" in people.stdout
 
 

@@ -79,4 +79,4 @@ def test_somebody_elses_directory_is_refused(tmp_path, monkeypatch):
 
 def test_every_source_is_in_the_key():
     names = {path.name for path in cache.sources()}
-    assert {"window.py", "generic.py", "simd.py", "execute.py"} <= names
+    assert {"window.py", "generic.py", "simd.py", "loop.py"} <= names

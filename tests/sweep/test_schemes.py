@@ -137,9 +137,9 @@ def test_a_model_that_is_not_there_is_refused(model, message):
         Grid(["w1a1"], [model], data="fashion_mnist_subset").configs()
 
 
-def test_threads_that_the_runtime_lacks_are_refused():
-    with pytest.raises(GridError, match="one thread"):
-        Grid(["w1a1"], threads=[1, 2], data="fashion_mnist_subset").configs()
+def test_threads_that_cannot_be_are_refused():
+    with pytest.raises(GridError, match=r"threads are 1 to 64, not \[0, 65\]"):
+        Grid(["w1a1"], threads=[1, 0, 65], data="fashion_mnist_subset").configs()
 
 
 @pytest.mark.parametrize(

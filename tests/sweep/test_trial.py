@@ -15,7 +15,15 @@ TINY = Recipe(epochs=2, train_images=512, recalibrate=2)
 
 
 def config(scheme: str, recipe: Recipe = TINY) -> dict:
-    grid = Grid([scheme], [MODEL], [recipe], data="fashion_mnist_subset", batches=[1, 3], rounds=3)
+    grid = Grid(
+        [scheme],
+        [MODEL],
+        [recipe],
+        data="fashion_mnist_subset",
+        batches=[1, 3],
+        threads=[1, 2],
+        rounds=3,
+    )
     (found,) = grid.configs()
     return json.loads(json.dumps(found))
 
@@ -35,7 +43,8 @@ def test_a_trial_measures_all_that_the_report_shows(tmp_path):
     assert result["bits"] == {"weight": "1", "input": "2"}
     assert result["operations"]["float"] == 0 < result["operations"]["low_bit"]
     assert sum(layer["parameters"] for layer in result["layers"]) == result["parameters"]
-    assert [row["batch"] for row in measured["latency"]] == [1, 3]
+    runs = [(row["threads"], row["batch"]) for row in measured["latency"]]
+    assert runs == [(1, 1), (1, 3), (2, 1), (2, 3)]
     for row in measured["latency"]:
         for times in (row["runtime"], row["torch"]):
             assert 0 < times["p10"] <= times["median"] <= times["p90"]
