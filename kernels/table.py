@@ -18,7 +18,8 @@ class Kernel:
 
     `pack` puts weights into the order in which this row reads them; `fits` says why a certain
     problem is not for it, or "". `bits` says that its tiles can threshold and pack what they
-    compute; `bias(block, w, x_spec, groups)` is what it needs a tap and channel besides.
+    compute, `codes` that they can requantize it; `bias(block, w, x_spec, groups)` is what it
+    needs a tap and channel besides.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Kernel:
     fits: Callable[..., str] = lambda problem: ""
     reference: bool = False
     bits: bool = False
+    codes: bool = False
     bias: Callable[..., Any] | None = None
 
     def objections(self, problem: object = None) -> list[str]:

@@ -9,8 +9,8 @@ chunk. Padding is exact: a tap outside the image is left out. A linear layer is 
 Kernels that can take masks also join the other pixels, of any rows, into tiles of P: a table
 gives each tap of each pixel an address, and a mask that is 0 outside the image.
 
-A program that only stores sums, or compares them with one threshold a channel and packs the bits,
-is not run at all: the tiles store from registers, and runs are longer. `direct` says so.
+A program that only stores sums, compares them with one threshold a channel and packs the bits, or
+makes 8-bit codes of them is not run at all: the tiles store from registers. `direct` says so.
 """
 
 import math
@@ -28,7 +28,7 @@ from lowbit.kernels.simd import as_i64, as_u8, stack
 TILE = record("x", "first", "pixels", "top", "left", "ky0", "ky1", "kx0", "kx1", "table")
 TILE_SIZE = TILE.itemsize
 TABLES = 24576  # bytes for the tables of a run
-WORDS, BITS = 1, 2  # direct
+WORDS, BITS = 1, 2  # direct; requantize.py has the others
 
 window = reader(WINDOW)
 tile = reader(TILE)
@@ -121,6 +121,23 @@ def run_length(p, block):
 
 
 @inner
+def shape_of_run(p, block, pixels):
+    """Pixels a run of a product, the stride of the scratch, and the channels of a chunk.
+
+    A block of weights is read from the nearest cache for all pixels of a run but the first, so
+    long runs of few channels are best.
+    """
+    length, outs = min(RUN, pixels), p.groups * p.width
+    if p.direct != 0:
+        return length, 0, outs
+    if p.groups > 1:
+        length, stride = run_length(p, block)
+        return length, stride, p.chunk
+    chunk = min(SCRATCH // length, outs + 63) // 64 * 64
+    return length, chunk, chunk
+
+
+@inner
 def no_sums(p, t, x, sums): ...
 
 
@@ -155,10 +172,7 @@ def product(wide, narrow, most: int, block: int, block_bytes, prepare=no_sums, m
         if masks and most * table_bytes(p, 1) <= TABLES:
             tables = table_memory()
         outs, blocks = p.groups * p.width, (p.width + block - 1) // block
-        length, stride = run_length(p, block)
-        chunk = p.chunk
-        if p.direct != 0:
-            length, chunk = RUN, outs
+        length, stride, chunk = shape_of_run(p, block, hi - lo)
         if tables != 0:
             length = max(most, min(length, TABLES // table_bytes(p, 1)))
         for first in range(lo, hi, length):
@@ -168,9 +182,10 @@ def product(wide, narrow, most: int, block: int, block_bytes, prepare=no_sums, m
                 c1 = min(outs, c0 + chunk)
                 for group in range(c0 // p.width, (c1 + p.width - 1) // p.width):
                     shift = group * p.x_group
-                    for i in range(made):
-                        t = tile(tiles + i * TILE_SIZE)
-                        prepare(p, t, t.x + shift, sums)
+                    if p.groups > 1 or c0 == 0:
+                        for i in range(made):
+                            t = tile(tiles + i * TILE_SIZE)
+                            prepare(p, t, t.x + shift, sums)
                     start = max(c0, group * p.width)
                     for c in range(start, min(c1, (group + 1) * p.width), block):
                         b = group * blocks + (c - group * p.width) // block
@@ -179,8 +194,8 @@ def product(wide, narrow, most: int, block: int, block_bytes, prepare=no_sums, m
                         out, row, step = scratch + 4 * (c - c0), 4 * stride, stride
                         if p.direct != 0:
                             out, row = p.out + first * p.out_pixel, p.out_pixel
-                            out += c // 8 if p.direct == BITS else 4 * c
-                            step = row if p.direct == BITS else row // 4
+                            out += 4 * c if p.direct == WORDS else c // 8 if p.direct == BITS else c
+                            step = row // 4 if p.direct == WORDS else row
                         run_block(
                             p, tiles, made, shift, weights, bias, sums, b * block, out, row, step
                         )

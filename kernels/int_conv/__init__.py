@@ -49,6 +49,7 @@ def dots_row(name: str, run, pixels: int, lanes: int) -> Kernel:
         pack=partial(vnni.pack, lanes),
         fits=bytes_by_int8,
         bias=vnni.bias,
+        codes=True,
     )
 
 
@@ -73,6 +74,7 @@ KERNELS = (
         tile=(4, 32),
         pack=partial(few_bits.pack, 32),
         fits=signed_by_two_bits,
+        codes=True,
     ),
     dots_row("int_conv_dots_8x32", vnni.int_conv_dots_8x32, 8, 32),
     dots_row("int_conv_dots_4x64", vnni.int_conv_dots_4x64, 4, 64),

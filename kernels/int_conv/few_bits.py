@@ -4,10 +4,11 @@ where reading the weights is what takes the time."""
 import numpy as np
 from numba import types
 
-from lowbit.kernels import products, window
+from lowbit.kernels import dense, products, window
 from lowbit.kernels.dots import dot
 from lowbit.kernels.entry import inner
 from lowbit.kernels.int_conv.vnni import LANES, prefetch
+from lowbit.kernels.requantize import finisher
 from lowbit.kernels.simd import (
     I32,
     I64,
@@ -18,7 +19,6 @@ from lowbit.kernels.simd import (
     offset,
     pointers,
     splat,
-    store,
     zeros,
 )
 from lowbit.spec import QuantSpec
@@ -68,27 +68,24 @@ def step(pixels: int, vectors: int):
     return step_
 
 
-def writer(vectors: int):
-    """The intrinsic that stores scale acc + sums[pixel]."""
+def scaled(vectors: int):
+    """The intrinsic scale acc + sums[pixel]."""
 
     @intrinsic
-    def write(typingctx, acc, scale, sums, out, stride):
+    def scale_(typingctx, acc, scale, sums):
         def codegen(context, builder, signature, args):
-            acc, scale, sums, out, stride = args
+            acc, scale, sums = args
             scale = splat(builder, builder.trunc(scale, I32), LANES)
             for i in range(signature.args[0].count):
-                p, v = divmod(i, vectors)
-                base = load(builder, offset(builder, sums, 4 * p), I32, 4)
+                base = load(builder, offset(builder, sums, 4 * (i // vectors)), I32, 4)
                 value = builder.mul(builder.extract_value(acc, i), scale)
                 value = builder.add(value, splat(builder, base, LANES))
-                store(builder, value, offset(builder, out, 64 * v), 4)
-                if v == vectors - 1:
-                    out = builder.add(out, builder.mul(stride, I64(4)))
-            return context.get_dummy_value()
+                acc = builder.insert_value(acc, value, i)
+            return acc
 
-        return types.void(acc, *[types.int64] * 4), codegen
+        return acc(acc, types.int64, types.int64), codegen
 
-    return write
+    return scale_
 
 
 @inner
@@ -107,8 +104,8 @@ def input_sums(p, t, x, sums):
 
 
 def tile(pixels: int, vectors: int):
-    none, write = zeros(I32x16, pixels * vectors), writer(vectors)
-    step_, row = step(pixels, vectors), 64 * vectors
+    none, finish = zeros(I32x16, pixels * vectors), finisher(vectors, dense.writer(vectors))
+    step_, scale, row = step(pixels, vectors), scaled(vectors), 64 * vectors
 
     @inner
     def tile_(p, t, x, weights, bias, sums, lane, out, stride):
@@ -120,7 +117,8 @@ def tile(pixels: int, vectors: int):
                 w = weights + (ky * p.kw + kx) * steps * row
                 for k in range(steps):
                     acc = step_(acc, a + DEPTH * k, pixel, w + row * k)
-        write(acc, p.w_step, sums + 4 * t.first, out, stride)
+        acc = scale(acc, p.w_step, sums + 4 * t.first)
+        finish(p, acc, lane, out, stride)
 
     return tile_
 

@@ -20,6 +20,7 @@ from lowbit.kernels import dense, products, window
 from lowbit.kernels.dots import dot
 from lowbit.kernels.entry import inner
 from lowbit.kernels.layout import Layout
+from lowbit.kernels.requantize import finisher
 from lowbit.kernels.simd import (
     I8,
     I32,
@@ -107,7 +108,7 @@ def add_row(vectors: int):
 
 
 def tile(pixels: int, vectors: int):
-    none, write = zeros(I32x16, pixels * vectors), dense.writer(vectors)
+    none, finish = zeros(I32x16, pixels * vectors), finisher(vectors, dense.writer(vectors))
     step_, add, row = step(pixels, vectors, False), add_row(vectors), 64 * vectors
 
     @inner
@@ -125,13 +126,13 @@ def tile(pixels: int, vectors: int):
                     acc = step_(acc, a + 4 * k, pixel, w + row * k, flip)
                 if signed:
                     acc = add(acc, bias + tap * row)
-        write(acc, out, stride)
+        finish(p, acc, lane, out, stride)
 
     return tile_
 
 
 def masked(pixels: int, vectors: int):
-    none, write = zeros(I32x16, pixels * vectors), dense.writer(vectors)
+    none, finish = zeros(I32x16, pixels * vectors), finisher(vectors, dense.writer(vectors))
     step_, add, row = step(pixels, vectors, True), add_row(vectors), 64 * vectors
 
     @inner
@@ -146,7 +147,7 @@ def masked(pixels: int, vectors: int):
             pairs += 16 * pixels
             if signed:
                 acc = add(acc, bias + tap * row)
-        write(acc, out, stride)
+        finish(p, acc, lane, out, stride)
 
     return tile_
 

@@ -2,37 +2,18 @@
 
 from numba import types
 
+from lowbit.kernels import requantize
 from lowbit.kernels.codes import load_codes
 from lowbit.kernels.entry import inner
 from lowbit.kernels.program import Op, vectors
 from lowbit.kernels.program.vectors import LANES, load_f32, load_i32, store_i32
-from lowbit.kernels.simd import F32x16, I32x16, I64x16, over, pointers
+from lowbit.kernels.requantize import MAGIC, lanes
+from lowbit.kernels.simd import F32x16, I32x16, over, pointers
 
 as_i64 = pointers(types.int64)
-MAGIC = 12582912.0  # 1.5 2^23: adding it leaves a float32 no room for a fraction
 
 
-def lanes(vector, value):
-    return vector([value] * LANES)
-
-
-@over(I32x16, I32x16, I32x16, I32x16)
-def high_product(builder, x, m, e):
-    """M(x, m, e)"""
-    wide, zero = I64x16.llvm, x.type(None)
-    up = builder.icmp_signed(">", e, zero)
-    left = builder.select(up, e, zero)
-    right = builder.select(up, zero, builder.neg(e))
-    product = builder.mul(builder.sext(builder.shl(x, left), wide), builder.sext(m, wide))
-    # Round to nearest with ties up: adding 2^30 and flooring is the truncation of the definition.
-    high = builder.ashr(builder.add(product, lanes(wide, 2**30)), lanes(wide, 31))
-    high = builder.trunc(high, x.type)
-    mask = builder.sub(builder.shl(lanes(x.type, 1), right), lanes(x.type, 1))
-    rest = builder.and_(high, mask)
-    below = builder.zext(builder.icmp_signed("<", high, zero), x.type)
-    half = builder.add(builder.ashr(mask, lanes(x.type, 1)), below)
-    over_half = builder.zext(builder.icmp_signed(">", rest, half), x.type)
-    return builder.add(builder.ashr(high, right), over_half)
+high_product = over(I32x16, I32x16, I32x16, I32x16)(requantize.high_product)
 
 
 @over(I32x16, I32x16, I32x16)

@@ -3,11 +3,13 @@
 import numpy as np
 
 from lowbit.kernels.program import Op
+from lowbit.kernels.requantize import CODES_D, CODES_F
 from lowbit.kernels.table import Kernel
 from lowbit.kernels.window import BITS, WORDS
 from lowbit.runtime.program import Instruction
 from lowbit.runtime.step import Place
 
+FORMS = {Op.REQUANTIZE_F: CODES_F, Op.REQUANTIZE_D: CODES_D}
 NEVER = 2**40  # a limit that no sum reaches
 
 
@@ -18,6 +20,8 @@ def direct(kernel: Kernel, outs: int, groups: int, program: list[Instruction]) -
         return {}
     if ops == [Op.STORE_WORD] and outs % block == 0:
         return {"direct": WORDS, **target(program[0])}
+    if kernel.codes and len(ops) == 2 and ops[0] in FORMS and ops[1] == Op.STORE_BYTE:
+        return {"direct": FORMS[ops[0]], **target(program[1])}
     if ops != [Op.THRESHOLD_INT, Op.STORE_PLANES] or not kernel.bits or groups > 1:
         return {}
     threshold, store = program
