@@ -2,7 +2,25 @@
 
 import time
 from collections.abc import Callable, Mapping
-from statistics import median
+from dataclasses import dataclass
+from statistics import median, quantiles
+
+WARM = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """The median of `runs` times, and the bounds of the middle four fifths."""
+
+    median: float
+    p10: float
+    p90: float
+    runs: int
+
+    @classmethod
+    def of(cls, times: list[float]) -> "Spread":
+        ends = quantiles(times, n=10, method="inclusive") if len(times) > 1 else [times[0]]
+        return cls(median(times), ends[0], ends[-1], len(times))
 
 
 def interleaved(contestants: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
@@ -10,8 +28,16 @@ def interleaved(contestants: Mapping[str, Callable[[], object]], rounds: int) ->
 
     The machine's speed drifts; taking turns lets it drift under all alike.
     """
+    return {name: median(times) for name, times in samples(contestants, rounds).items()}
+
+
+def samples(
+    contestants: Mapping[str, Callable[[], object]], rounds: int, warm: int = WARM
+) -> dict[str, list[float]]:
+    """The milliseconds of every run, in turns as `interleaved` has it, in the order of time: the
+    i-th of each are neighbours, so that their ratio is free of drift."""
     for run in contestants.values():
-        for _ in range(3):
+        for _ in range(warm):
             run()
     times: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(rounds):
@@ -19,7 +45,7 @@ def interleaved(contestants: Mapping[str, Callable[[], object]], rounds: int) ->
             start = time.perf_counter()
             run()
             times[name].append(1000 * (time.perf_counter() - start))
-    return {name: median(values) for name, values in times.items()}
+    return times
 
 
 def cpu_model() -> str:

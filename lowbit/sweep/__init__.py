@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lowbit.sweep.face import run_sweep as run_sweep
     from lowbit.sweep.grid import Grid as Grid
     from lowbit.sweep.grid import GridError as GridError
+    from lowbit.sweep.grid import Grids as Grids
     from lowbit.sweep.recipe import Recipe as Recipe
     from lowbit.sweep.store import Store as Store
     from lowbit.sweep.store import StoreError as StoreError
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Grid": "grid",
     "GridError": "grid",
+    "Grids": "grid",
     "Recipe": "recipe",
     "Settings": "executors",
     "Store": "store",
@@ -33,7 +35,17 @@ _HOMES = {
     "run_sweep": "face",
 }
 
-__all__ = ["Grid", "GridError", "Recipe", "Settings", "Store", "StoreError", "Swept", "run_sweep"]
+__all__ = [
+    "Grid",
+    "GridError",
+    "Grids",
+    "Recipe",
+    "Settings",
+    "Store",
+    "StoreError",
+    "Swept",
+    "run_sweep",
+]
 
 
 def __getattr__(name: str):

@@ -7,7 +7,7 @@ from rich.console import Console
 from lowbit.sweep.config import by_key
 from lowbit.sweep.drive import Swept, sweep
 from lowbit.sweep.executors import Settings
-from lowbit.sweep.grid import Grid
+from lowbit.sweep.grid import Grid, Grids
 from lowbit.sweep.store import Store
 from lowbit.sweep.watch import LiveTable
 
@@ -15,7 +15,7 @@ DEFAULT = Settings()
 
 
 def run_sweep(
-    grid: Grid,
+    grid: Grid | Grids,
     store: str | Path,
     settings: Settings = DEFAULT,
     console: Console | None = None,

@@ -1,7 +1,7 @@
 """The grid: models x schemes x recipes x seeds, each combination checked before any is run."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
@@ -65,6 +65,30 @@ class Grid:
             "batches": list(self.batches),
             "rounds": self.rounds,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Grids:
+    """Several grids as one sweep: schemes that are trained each in its own way."""
+
+    parts: Sequence[Grid]
+
+    def configs(self) -> list[Config]:
+        """All parts' trials, the first seeds of each first."""
+        found = [config for part in self.parts for config in part.configs()]
+        return sorted(found, key=lambda config: config["seed"])
+
+    def changed(self, **axes: Any) -> "Grids":
+        """Every part with these axes in place of its own, what is then the same but once."""
+        return Grids(list(unique(replace(part, **axes) for part in self.parts)))
+
+
+def unique(grids: Iterable[Grid]) -> Iterator[Grid]:
+    seen: list[Grid] = []
+    for grid in grids:
+        if grid not in seen:
+            seen.append(grid)
+            yield grid
 
 
 def require_threads(threads: Iterable[int]) -> None:

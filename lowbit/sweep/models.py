@@ -6,6 +6,7 @@
 
 The zoo's builders are given the scheme as `bits`, a factory that takes `weight` and `input` is
 given these; what any other makes is a float model, whose layers lowbit.quantize then changes.
+A model that is trained in float first has its layers changed, or is built again with its weights.
 """
 
 import ast
@@ -120,6 +121,8 @@ def fitted(model: Factory, shape: list[int], classes: int) -> Factory:
 
 def build(model: Factory, scheme: Scheme) -> "nn.Module":
     """The low-bit model, untrained. ValueError if the model and the scheme do not go together."""
+    if scheme.calibrated:
+        return float_twin(model)
     wanted = {*inspect.signature(function(model)).parameters}
     for kind, how in KINDS:
         if kind <= wanted:
@@ -128,8 +131,8 @@ def build(model: Factory, scheme: Scheme) -> "nn.Module":
 
 
 def made(model: Factory, scheme: Scheme, from_float: bool) -> "nn.Module":
-    """As a recipe wants it: low-bit from the start, or the float model with its layers changed."""
-    return quantized(float_twin(model), scheme) if from_float else build(model, scheme)
+    """As a recipe wants it: low-bit from the start, or from the float twin."""
+    return lowered(model, float_twin(model), scheme) if from_float else build(model, scheme)
 
 
 def float_twin(model: Factory) -> "nn.Module":
@@ -188,12 +191,38 @@ def tupled(value: Any) -> Any:
 def quantized(float_model: "nn.Module", scheme: Scheme) -> "nn.Module":
     import lowbit.schemes as schemes
 
-    if scheme == FLOAT:
+    if scheme == FLOAT or scheme.calibrated:
         return float_model
-    if not any(type(layer) in schemes.PRODUCTS for layer in float_model.modules()):
-        raise ValueError(
-            "it has no layer of torch.nn to quantize: float_epochs are for a factory of a plain "
-            "torch model"
-        )
     pairs = schemes.Scheme(scheme.weight, scheme.input, scheme.first, scheme.last)
     return schemes.quantize(float_model, pairs)
+
+
+def lowered(model: Factory, twin: "nn.Module", scheme: Scheme) -> "nn.Module":
+    """A float twin, trained or not, made low-bit."""
+    import lowbit.schemes as schemes
+
+    if any(type(layer) in schemes.PRODUCTS for layer in twin.modules()):
+        return quantized(twin, scheme)
+    return with_weights(build(model, scheme), twin)
+
+
+def with_weights(model: "nn.Module", twin: "nn.Module") -> "nn.Module":
+    """`model` with the weights and statistics of its float twin, whose activations may make other
+    names: layers are matched by their order."""
+    ours, theirs = holders(model), holders(twin)
+    if [shapes(layer) for layer in ours] != [shapes(layer) for layer in theirs]:
+        raise ValueError("its float twin has other layers: float_epochs cannot start it")
+    for layer, source in zip(ours, theirs, strict=True):
+        layer.load_state_dict(source.state_dict(), strict=False)
+    return model
+
+
+def holders(model: "nn.Module") -> list["nn.Module"]:
+    """Modules with parameters or statistics of their own, in order; quantizers are left out."""
+    inside = {id(part) for name, part in model.named_modules() if "_quantizer" in name}
+    return [m for m in model.modules() if id(m) not in inside and shapes(m)]
+
+
+def shapes(layer: "nn.Module") -> list[tuple[int, ...]]:
+    own = (*layer.parameters(recurse=False), *layer.buffers(recurse=False))
+    return [tuple(value.shape) for value in own]

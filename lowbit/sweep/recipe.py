@@ -3,6 +3,7 @@
 {"epochs": 10}                        from scratch
 {"float_epochs": 10, "epochs": 5}     quantization-aware: the float model first, then low-bit
 {"float_epochs": 10, "epochs": 0}     calibration: steps from the first batches, no training
+{"epochs": 10, "calibration": "mse"}  how lowbit.ptq finds the ranges of schemes ptq-w8a8, ptq-w4a8
 {"epochs": 20, "inputs_from": 0.1, "weights_from": 0.5, "input_bits": [[0, 8], [0.5, 2]]}
                                       in stages, times as shares of the training
 """
@@ -15,7 +16,8 @@ from typing import Any
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """`clip` limits the latent weights of binary layers to [-1, 1]; `recalibrate` is over how many
-    batches batch-norm statistics are estimated anew at the end (0: they stay the running ones);
+    batches batch-norm statistics are estimated anew at the end (0: they stay the running ones), and
+    ranges are observed where the scheme is calibrated, then at least one;
     `train_images` takes only the first of them (0: all); `shift` and `flip` augment."""
 
     epochs: int = 3
@@ -29,6 +31,7 @@ class Recipe:
     recalibrate: int = 50
     shift: int = 0
     flip: bool = False
+    calibration: str = "minmax"
     train_images: int = 0
     inputs_from: float = 0.0
     weights_from: float = 0.0

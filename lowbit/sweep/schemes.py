@@ -2,6 +2,7 @@
 
 w2a4, wta2, w1af            weight bits (t: ternary, f: float), input bits
 lsq-w2a4                    the same in another family of quantizers
+ptq-w8a8, ptq-w4a8          the float model calibrated (lowbit.ptq) instead of trained at these bits
 xnor/rsign, lsq:2/pact:4    weight quantizer / input quantizer, as layers take them
 lsq:2/lsq:2/8bit/8bit       and what is done with the first and the last layer
 float                       nothing is quantized
@@ -23,6 +24,7 @@ FAMILIES: dict[str, tuple[dict[str, str | None], dict[str, str | None]]] = {
     "lsq": ({**LSQ, **SIGNS, "t": "twn"}, {**LSQ, **SIGNS}),
     "irnet": ({"1": "irnet"}, {"1": "irnet"}),
     "xnor": ({"1": "xnor", "f": None}, {"1": "ste_sign", "f": None}),
+    "ptq": ({bits: f"ptq:{bits}" for bits in "2345678"}, {"8": "ptq:8"}),
 }
 DEFAULT = "dorefa"
 
@@ -35,6 +37,21 @@ class Scheme:
     input: str | None
     first: str | None = None
     last: str | None = None
+
+    def __post_init__(self) -> None:
+        calibrated = [str(choice).startswith("ptq:") for choice in (self.weight, self.input)]
+        if any(calibrated) and (not all(calibrated) or self.first or self.last):
+            raise ValueError(f"{self}: calibration is of the whole network: ptq-w8a8, ptq-w4a8")
+
+    @property
+    def calibrated(self) -> bool:
+        """The float model is trained, and lowbit.ptq then chooses weights and ranges."""
+        return str(self.weight).startswith("ptq:")
+
+    @property
+    def widths(self) -> tuple[int, int]:
+        """The bits of weights and inputs of a calibrated network."""
+        return int(str(self.weight)[4:]), int(str(self.input)[4:])
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from lowbit.data import FashionMNIST
 from lowbit.sweep.executors.attempt import Tell
-from lowbit.sweep.models import Factory, build, float_twin, quantized
+from lowbit.sweep.models import Factory, build, float_twin, lowered
 from lowbit.sweep.recipe import Recipe
 from lowbit.sweep.schemes import Scheme
 from lowbit.train import (
@@ -46,7 +46,7 @@ def trained(
         model = float_twin(factory)
         fit(model, recipe, recipe.float_epochs, source, scratch / "float.ckpt", clock, [])
         clock.epochs_before = recipe.float_epochs
-        model = quantized(model, scheme)
+        model = lowered(factory, model, scheme)
     else:
         model = build(factory, scheme)
     if recipe.epochs:

@@ -44,6 +44,8 @@ def test_a_name_is_read_as_it_is_written(spelling):
         ("pact-w1a1", "no family 'pact', choose from dorefa, lsq"),
         ("w5a1", "dorefa has weights of 1, 2, 3, 4, 8, f, t bits, not of 5"),
         ("lsq-w2a16", "lsq has inputs of"),
+        ("ptq:8/ste_sign", "calibration is of the whole network"),
+        ("ptq:8/ptq:8/8bit/8bit", "calibration is of the whole network"),
         ("lsq:2/lsq:2/10bit/8bit", "'10bit' is none of float, 8bit, image8"),
         ("a/b/c", "no scheme"),
     ],
@@ -53,7 +55,7 @@ def test_other_spellings_are_refused(text, message):
         scheme(text)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", sorted(FAMILIES.keys() - {"ptq"}))
 def test_every_quantizer_of_a_family_exists(family):
     from lowbit.quant.registry import INPUTS, WEIGHTS
     from lowbit.quant.registry import build as quantizer
@@ -64,9 +66,20 @@ def test_every_quantizer_of_a_family_exists(family):
 
 def test_the_presets_can_be_built():
     for name, schemes, seeds in (("quick", QUICK, 2), ("full", FULL, 3)):
+        parts = PRESETS[name]().parts
+        assert parts[0].schemes == schemes
         configs = PRESETS[name]().configs()
-        assert len(by_key(configs)) == len(configs) == len(schemes) * seeds
+        count = sum(len(part.schemes) for part in parts)
+        assert len(by_key(configs)) == len(configs) == count * seeds
+        assert [config["seed"] for config in configs[:count]] == [0] * count
     assert len(QUICK) >= 12
+
+
+def test_axes_that_a_preset_is_given_take_the_place_of_its_own():
+    recipe = Recipe(epochs=1)
+    changed = PRESETS["quick"]().changed(schemes=["w1a1"], recipes=[recipe], seeds=[7])
+    (config,) = changed.configs()
+    assert (config["seed"], config["recipe"]["epochs"]) == (7, 1)
 
 
 def test_a_zoo_model_takes_the_shape_of_the_data():

@@ -1,13 +1,18 @@
 """Real trials, on the images that come with lowbit: trained, exported, verified, measured."""
 
 import json
+from dataclasses import replace
 
 import pytest
+import torch
+from torch import nn
 
 from lowbit.sweep import trial
 from lowbit.sweep.executors import Found
 from lowbit.sweep.grid import Grid
+from lowbit.sweep.models import factory, float_twin, holders, lowered, with_weights
 from lowbit.sweep.recipe import Recipe
+from lowbit.sweep.schemes import scheme
 from lowbit.sweep.train import Clock
 
 MODEL = "larq_cnn(widths=[8, 8, 8], dense=16)"
@@ -72,9 +77,33 @@ def test_a_killed_trial_goes_on_to_the_same_result(tmp_path, monkeypatch):
     assert not (tmp_path / "scratch").exists()
 
 
-def test_a_model_that_would_stay_float_is_refused():
-    with pytest.raises(ValueError, match=r"no layer of torch.nn to quantize"):
-        config("w2a2", Recipe(float_epochs=1))
+def test_a_calibrated_trial_runs_as_its_graph_is_defined(tmp_path):
+    found = ran(config("ptq-w4a8"), tmp_path)
+    assert found.result["exact"]
+    assert found.result["bits"] == {"weight": "4", "input": "8"}
+    assert found.result["operations"]["float"] == 0 < found.result["operations"]["low_bit"]
+    assert found.result["bytes"] == len(found.network)
+
+
+def test_training_from_float_starts_where_the_float_twin_ended():
+    model = factory(MODEL)
+    twin, start = float_twin(model), scheme("lsq-w2a2")
+    layers, sources = holders(lowered(model, twin, start)), holders(twin)
+    assert len(layers) == len(sources) == 10
+    for layer, source in zip(layers, sources, strict=True):
+        for name, value in source.state_dict().items():
+            assert torch.equal(layer.state_dict()[name], value)
+
+
+def test_training_from_float_ends_in_a_low_bit_network(tmp_path):
+    found = ran(config("lsq-w2a2", replace(TINY, float_epochs=1, epochs=1)), tmp_path)
+    assert found.result["exact"]
+    assert found.result["operations"]["float"] == 0
+
+
+def test_another_float_twin_is_refused():
+    with pytest.raises(ValueError, match="its float twin has other layers"):
+        with_weights(nn.Sequential(nn.Linear(3, 2)), nn.Sequential(nn.Linear(2, 3)))
 
 
 def test_other_data_than_the_sweeps_is_refused(tmp_path):
