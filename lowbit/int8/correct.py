@@ -14,15 +14,26 @@ from torch.fx import Node
 
 from lowbit.exporter.capture import Captured
 from lowbit.int8.calibrate import Batch, batches_of, interpret
+from lowbit.int8.coding import Coded, Rounded
 from lowbit.int8.equalize import ours
 from lowbit.int8.fold import set_weight_and_bias, weight_and_bias
 from lowbit.int8.parameters import weight_codes, weight_spec
 
 
-def correct_biases(captured: Captured, data: Iterable[Batch], bits: int, per_channel: bool) -> None:
-    """Equation (1) for every layer, changing the captured program in place."""
+def correct_biases(
+    captured: Captured,
+    data: Iterable[Batch],
+    bits: int,
+    per_channel: bool,
+    rounded: Rounded | None = None,
+) -> None:
+    """Equation (1) for every layer, changing the captured program in place; `rounded` holds the
+    codes of layers that are not rounded to the nearest."""
     layers = [n for n in captured.operations if ours(n, captured)]
-    errors = {n: rounding_error(weight_and_bias(n, captured)[0], bits, per_channel) for n in layers}
+    errors = {}
+    for n in layers:
+        w = weight_and_bias(n, captured)[0]
+        errors[n] = rounding_error(w, (rounded or {}).get(n) or nearest(w, bits, per_channel))
     totals: dict[Node, Tensor] = {}
     counts: dict[Node, int] = dict.fromkeys(layers, 0)
 
@@ -42,11 +53,14 @@ def correct_biases(captured: Captured, data: Iterable[Batch], bits: int, per_cha
         set_weight_and_bias(node, captured, w, bias + totals[node] / counts[node])
 
 
-def rounding_error(w: Tensor, bits: int, per_channel: bool) -> Tensor:
-    """W - Q(W)"""
+def nearest(w: Tensor, bits: int, per_channel: bool) -> Coded:
     rows = w.flatten(1).abs().amax(1)
     largest = rows if per_channel else rows.max().expand_as(rows)
     scales = (largest / weight_spec(bits).hi).clamp_min(1e-25).numpy()
-    codes = torch.from_numpy(weight_codes(w.numpy(), scales, bits))
-    steps = torch.from_numpy(scales).reshape(-1, *[1] * (w.ndim - 1))
-    return (w - codes * steps).float()
+    return Coded(weight_codes(w.numpy(), scales, bits), scales)
+
+
+def rounding_error(w: Tensor, coded: Coded) -> Tensor:
+    """W - Q(W)"""
+    steps = torch.from_numpy(coded.scales).reshape(-1, *[1] * (w.ndim - 1))
+    return (w - torch.from_numpy(coded.codes) * steps).float()

@@ -14,7 +14,8 @@ from lowbit.exporter import elementwise
 from lowbit.exporter.capture import Captured
 from lowbit.exporter.errors import ExportError, module_path, operation
 from lowbit.exporter.lower import Lowering, Value
-from lowbit.int8.parameters import Parameters
+from lowbit.int8.coding import Coded, Rounded, above
+from lowbit.int8.parameters import Parameters, least_scales, weight_codes, weight_scales
 from lowbit.int8.sharing import MOVERS, fused, is_float
 from lowbit.ir import Graph, TensorType, ops
 from lowbit.spec import INT8, QuantSpec
@@ -35,13 +36,19 @@ class Settings:
 
 
 class Int8Lowering(Lowering):
-    """`parameters` are those of every float tensor of the captured program."""
+    """`parameters` are those of every float tensor of the captured program, `rounded` the weights
+    that have codes already."""
 
     def __init__(
-        self, captured: Captured, parameters: dict[Node, Parameters], settings: Settings
+        self,
+        captured: Captured,
+        parameters: dict[Node, Parameters],
+        settings: Settings,
+        rounded: Rounded | None = None,
     ) -> None:
         super().__init__(captured)
         self.parameters, self.settings = parameters, settings
+        self.rounded = rounded or {}
         self.codes: dict[str, Parameters] = {}  # what the codes of a tensor are worth
         self.fused = fused(captured)
         self.in_float = False
@@ -126,6 +133,17 @@ class Int8Lowering(Lowering):
         worth = self.parameters[node]
         op = QUANTIZE[self.settings.form](*worth, INT8.lo, INT8.hi)
         return self.worth(self.emit(op, (value,), value.axes, node, f"{node.name}.codes"), worth)
+
+    def coded(
+        self, node: Node, w: np.ndarray, bias: np.ndarray, x: Parameters, out: Parameters
+    ) -> Coded:
+        """The weights of a layer as codes, and their scales."""
+        bits, per_channel = self.settings.weight_bits, self.settings.per_channel
+        scales = weight_scales(w, bias, x, out, bits, per_channel)
+        plain = Coded(weight_codes(w, scales, bits), scales)
+        if node not in self.rounded:
+            return plain
+        return above(self.rounded[node], least_scales(bias, x), plain)
 
     def worth(self, value: Value, worth: Parameters) -> Value:
         self.codes[value.name] = worth

@@ -23,6 +23,7 @@ from lowbit.spec import INT8, NARROW_INT8, QuantSpec
 
 # A bias of more than so many steps of the accumulator takes a coarser weight scale instead.
 LARGEST_BIAS = 2**28
+DEAD = 1e-24  # a scale of weights that are all 0
 
 
 class Parameters(NamedTuple):
@@ -60,8 +61,13 @@ def weight_scales(
     largest = abs(w.reshape(len(w), -1)).max(1).astype(np.float64)
     scales = largest / weight_spec(bits).hi
     scales = np.maximum(scales, abs(bias) / (LARGEST_BIAS * x.scale))
-    scales[scales < 1e-25] = out.scale / (2 * x.scale)
+    scales[scales < DEAD] = out.scale / (2 * x.scale)
     return (scales if per_channel else scales.max(keepdims=True)).astype(np.float32)
+
+
+def least_scales(bias: np.ndarray, x: Parameters) -> np.ndarray:
+    """The scales under which biases would leave the accumulator."""
+    return np.maximum(abs(bias) / (LARGEST_BIAS * x.scale), DEAD)
 
 
 def weight_codes(w: np.ndarray, scales: np.ndarray, bits: int) -> np.ndarray:

@@ -9,7 +9,9 @@ from torch.fx import Node
 from lowbit.exporter.capture import Captured, capture
 from lowbit.exporter.simplify import simplify
 from lowbit.int8 import rules as _rules  # noqa: F401  registers them
+from lowbit.int8.adaround import adaround
 from lowbit.int8.calibrate import Batch, calibrate
+from lowbit.int8.coding import Rounded
 from lowbit.int8.correct import correct_biases
 from lowbit.int8.equalize import equalize
 from lowbit.int8.fold import fold_batch_norms
@@ -35,6 +37,7 @@ def ptq(
     form: str = "D",
     equalized: bool = False,
     bias_corrected: bool = False,
+    adaptive: bool = False,
 ) -> Graph:
     """The 8-bit graph of `model`, which is in evaluation mode and is not changed.
 
@@ -42,17 +45,19 @@ def ptq(
     are run once. `form` is the arithmetic: "D", TensorFlow Lite's reference, or "F", XNNPACK's
     and ONNX Runtime's. What has no 8-bit rule stays float, and `graph.notes` says so; with
     `integer_only` inputs and outputs are codes and such an operation is refused by name.
-    `equalized` evens out channels across layers first, for per-tensor weights above all;
-    `bias_corrected` runs the data twice, and keeps it for that.
+    `equalized` evens out channels across layers first, for per-tensor weights above all.
+    `adaptive` rounds weights by AdaRound, for 4 bits and fewer above all; `bias_corrected` takes
+    the mean error of rounded weights out of the biases. Either keeps the data, to run it again.
     """
     check(method, form, weight_bits)
-    if bias_corrected:
+    if bias_corrected or adaptive:
         batches = list(batches)
     captured, seen = prepare(model, batches, equalized)
+    rounded = adaround(captured, batches, weight_bits, per_channel) if adaptive else {}
     if bias_corrected:
-        correct_biases(captured, batches, weight_bits, per_channel)
+        correct_biases(captured, batches, weight_bits, per_channel, rounded)
     settings = Settings(form, weight_bits, per_channel, integer_only)
-    return lower(captured, chosen(captured, seen, method, symmetric), settings)
+    return lower(captured, chosen(captured, seen, method, symmetric), settings, rounded)
 
 
 def check(method: str, form: str, weight_bits: int) -> None:
@@ -118,7 +123,12 @@ def chosen(
     return {node: found[id(s)] for node, s in seen.items()}
 
 
-def lower(captured: Captured, parameters: dict[Node, Parameters], settings: Settings) -> Graph:
-    graph = simplify(Int8Lowering(captured, parameters, settings).graph())
+def lower(
+    captured: Captured,
+    parameters: dict[Node, Parameters],
+    settings: Settings,
+    rounded: Rounded | None = None,
+) -> Graph:
+    graph = simplify(Int8Lowering(captured, parameters, settings, rounded).graph())
     verify(graph)
     return graph

@@ -40,10 +40,10 @@ def finish(
     weight, bias = (t.numpy() for t in weight_and_bias(node, lowering.captured))
     if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
         raise refuse(node, "its weights are NaN or infinite: the model has diverged")
-    bits, per_channel = lowering.settings.weight_bits, lowering.settings.per_channel
-    scales = rounding.weight_scales(weight, bias, x, out, bits, per_channel)
-    codes = rounding.weight_codes(weight, scales, bits).transpose(layout)
-    name = lowering.constant(codes, rounding.weight_spec(bits), f"{node.name}.weight")
+    codes, scales = lowering.coded(node, weight, bias, x, out)
+    codes = codes.transpose(layout)
+    spec = rounding.weight_spec(lowering.settings.weight_bits)
+    name = lowering.constant(codes, spec, f"{node.name}.weight")
     sums = lowering.emit(op, (value, name), value.axes, node)
     offset = x.zero_point * codes.reshape(len(codes), -1).sum(1)
     total = rounding.bias_codes(bias, x, scales) - offset
