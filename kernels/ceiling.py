@@ -4,6 +4,7 @@ from numba import types
 
 from lowbit.kernels import dots
 from lowbit.kernels.simd import (
+    I32,
     I64,
     I32x16,
     U64x8,
@@ -30,7 +31,7 @@ def start(vector):
             acc = context.get_value_type(kind)(None)
             for i in range(CHAINS):
                 one = builder.add(args[0], I64(i))
-                one = builder.trunc(one, vector.llvm.element) if vector is I32x16 else one
+                one = builder.trunc(one, vector.llvm.element) if vector.llvm.element == I32 else one
                 acc = builder.insert_value(acc, splat(builder, one, vector.llvm.count), i)
             return acc
 
@@ -49,7 +50,7 @@ def every(vector, emit):
     def step(typingctx, acc, w):
         def codegen(context, builder, signature, args):
             acc, w = args
-            w = builder.trunc(w, vector.llvm.element) if vector is I32x16 else w
+            w = builder.trunc(w, vector.llvm.element) if vector.llvm.element == I32 else w
             w = splat(builder, w, vector.llvm.count)
             for i in range(CHAINS):
                 one = emit(builder, builder.extract_value(acc, i), w)
@@ -79,7 +80,6 @@ def keep(typingctx, acc, address):
 count = every(
     U64x8, lambda builder, acc, w: builder.add(acc, popcounts(builder, builder.xor(acc, w)))
 )
-dot = every(I32x16, lambda builder, acc, w: dots.dot(builder, acc, acc, w))
 multiply = every(I32x16, lambda builder, acc, w: builder.add(acc, builder.mul(acc, w)))
 
 
@@ -91,12 +91,18 @@ def counts(address, lo, hi):
     keep(acc, address)
 
 
-def byte_dots(address, lo, hi):
-    """64 products of bytes a chain and round."""
-    acc = i32_chains(hi)
-    for _ in range(lo, hi):
-        acc = dot(acc, hi)
-    keep(acc, address)
+def byte_dots(instruction: dots.Dot):
+    """Four products of bytes a lane, chain and round."""
+    chains = start(instruction.vector)
+    dot = every(instruction.vector, lambda builder, acc, w: instruction.emit(builder, acc, acc, w))
+
+    def run(address, lo, hi):
+        acc = chains(hi)
+        for _ in range(lo, hi):
+            acc = dot(acc, hi)
+        keep(acc, address)
+
+    return run
 
 
 def word_products(address, lo, hi):
@@ -108,8 +114,11 @@ def word_products(address, lo, hi):
 
 
 def products():
-    """The row for bytes that this CPU can run, and its products a chain and round."""
-    return (byte_dots, 64) if dots.available() else (word_products, 16)
+    """The name of what this CPU multiplies bytes with, its code, and products a chain and round."""
+    best = dots.available()
+    if best is None:
+        return "word_products", word_products, 16
+    return "byte_dots", byte_dots(best), best.bytes
 
 
 @intrinsic

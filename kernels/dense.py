@@ -118,9 +118,10 @@ def writer(vectors: int):
     def write(typingctx, acc, out, stride):
         def codegen(context, builder, signature, args):
             acc, out, stride = args
+            bytes_ = 4 * signature.args[0].dtype.llvm.count
             for i in range(signature.args[0].count):
                 v = i % vectors
-                store(builder, builder.extract_value(acc, i), offset(builder, out, 64 * v), 4)
+                store(builder, builder.extract_value(acc, i), offset(builder, out, bytes_ * v), 4)
                 if v == vectors - 1:
                     out = builder.add(out, builder.mul(stride, I64(4)))
             return context.get_dummy_value()

@@ -1,24 +1,84 @@
-"""The instruction that multiplies four unsigned by four signed bytes into an int32 lane.
+"""Instructions that multiply four pairs of bytes into each int32 lane.
 
-    acc_i + sum_j u_(4 i + j) s_(4 i + j),   exact: nothing saturates                          (1)
+    acc_i + sum_j x_(4 i + j) w_(4 i + j),   exact: nothing saturates                         (1)
 
-AVX-512 has it for 64 bytes, as part of VNNI.
+w is signed. x is unsigned for vpdpbusd and signed for NEON's sdot; codes of the other sign are
+moved by 128, their sign bit turned, and what that adds is known beforehand: 128 sum_j w_j.
 """
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 from llvmlite import ir
 
 from lowbit.kernels import cpu
-from lowbit.kernels.simd import I8, I32x16, call
+from lowbit.kernels.layout import Layout
+from lowbit.kernels.simd import I8, I16, I32, Vector, call
 
-BYTES = ir.VectorType(I8, 64)
-REQUIRES = frozenset({"avx512f", "avx512vnni"})
-
-
-def available() -> bool:
-    return cpu.features() >= REQUIRES
+UBYTE, BYTE = int(Layout.UBYTE), int(Layout.BYTE)
 
 
-def dot(builder, acc, unsigned, signed):
-    """Equation (1); operands are 16 int32 lanes of bytes."""
-    u, s = (builder.bitcast(v, BYTES) for v in (unsigned, signed))
-    return call(builder, "llvm.x86.avx512.vpdpbusd.512", I32x16.llvm, acc, u, s)
+@dataclass(frozen=True)
+class Dot:
+    """One such instruction: what it needs, and emit(builder, acc, x, w) on int32 vectors."""
+
+    lanes: int
+    requires: frozenset[str]
+    emit: Callable[..., Any]
+    turns: int = BYTE  # the layout whose sign bits are turned
+    narrow: bool = False  # exact only where two products fit 16 bits
+
+    @property
+    def vector(self) -> Vector:
+        return VECTORS[self.lanes]
+
+    @property
+    def bytes(self) -> int:
+        return 4 * self.lanes
+
+    @property
+    def shift(self) -> int:
+        """What turning a sign bit takes from each code that it turns."""
+        return -128 if self.turns == BYTE else 128
+
+
+VECTORS = {lanes: Vector(I32, lanes) for lanes in (4, 8, 16)}
+
+
+def as_bytes(builder, *values):
+    return (builder.bitcast(v, ir.VectorType(I8, 4 * v.type.count)) for v in values)
+
+
+def instruction(name: str):
+    def emit(builder, acc, x, w):
+        return call(builder, name, acc.type, acc, *as_bytes(builder, x, w))
+
+    return emit
+
+
+def in_two_steps(builder, acc, x, w):
+    """Pairs to int16, which must not saturate, then pairs of those to int32."""
+    pairs = ir.VectorType(I16, 16)
+    products = call(builder, "llvm.x86.avx2.pmadd.ub.sw", pairs, *as_bytes(builder, x, w))
+    sums = call(builder, "llvm.x86.avx2.pmadd.wd", acc.type, products, pairs([1] * 16))
+    return builder.add(acc, sums)
+
+
+VNNI_512 = Dot(
+    16, frozenset({"avx512f", "avx512vnni"}), instruction("llvm.x86.avx512.vpdpbusd.512")
+)
+VNNI_256 = Dot(
+    8, frozenset({"avx512vl", "avx512vnni"}), instruction("llvm.x86.avx512.vpdpbusd.256")
+)
+AVX_VNNI = Dot(8, frozenset({"avxvnni"}), instruction("llvm.x86.avx512.vpdpbusd.256"))
+AVX2 = Dot(8, frozenset({"avx2"}), in_two_steps, narrow=True)
+NEON = Dot(
+    4, frozenset({"dotprod"}), instruction("llvm.aarch64.neon.sdot.v4i32.v16i8"), turns=UBYTE
+)
+
+
+def available() -> Dot | None:
+    """The widest that this CPU has."""
+    able = (d for d in (VNNI_512, AVX_VNNI, VNNI_256, NEON) if cpu.features() >= d.requires)
+    return next(able, None)

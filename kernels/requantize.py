@@ -1,4 +1,4 @@
-r"""Sums to 8-bit codes while they are still in registers: forms D and F, sixteen at a time.
+r"""Sums to 8-bit codes while they are still in registers, in forms D and F.
 
 kernels/program/eight_bit_reference.py says what the forms are; the program runner and the tiles
 of products share what is written here.
@@ -20,9 +20,6 @@ from lowbit.kernels.simd import (
     I8,
     I32,
     I64,
-    F32x16,
-    I32x16,
-    I64x16,
     intrinsic,
     load,
     masked_store,
@@ -31,7 +28,6 @@ from lowbit.kernels.simd import (
     store,
 )
 
-LANES = 16
 MAGIC, MAGIC_BITS = 12582912.0, 0x4B400000
 CODES_F, CODES_D = 3, 4  # how a tile leaves the registers: window.py lists the others
 
@@ -39,12 +35,17 @@ instruction = reader(INSTRUCTION)
 
 
 def lanes(vector, value):
-    return vector([value] * LANES)
+    return vector([value] * vector.count)
+
+
+def like(vector, element):
+    """The vector of another element with as many lanes."""
+    return ir.VectorType(element, vector.count)
 
 
 def high_product(builder, x, m, e):
     """M(x, m, e)"""
-    wide, zero = I64x16.llvm, x.type(None)
+    wide, zero = like(x.type, I64), x.type(None)
     up = builder.icmp_signed(">", e, zero)
     left = builder.select(up, e, zero)
     right = builder.select(up, zero, builder.neg(e))
@@ -68,42 +69,34 @@ def clamp(builder, x, low, high, compare):
 class FormF:
     """The constants of a block of channels, and one vector of sums to codes."""
 
-    def __init__(self, builder, bias, second, third, low, high, zero) -> None:
+    def __init__(self, builder, lanes: int, bias, second, third, low, high, zero) -> None:
         self.bias, self.ratio = bias, second
-        self.low, self.high = (self.float(builder, builder.sub(v, zero)) for v in (low, high))
+        ends = (builder.sitofp(builder.sub(v, zero), F32) for v in (low, high))
+        self.low, self.high = (splat(builder, v, lanes) for v in ends)
         turn = builder.sub(I32(MAGIC_BITS), builder.trunc(zero, I32))
-        self.turn = splat(builder, turn, LANES)
+        self.turn = splat(builder, turn, lanes)
 
-    @staticmethod
-    def float(builder, scalar):
-        return splat(builder, builder.sitofp(scalar, F32), LANES)
-
-    def codes(self, builder, acc, v):
-        bias = load(builder, offset(builder, self.bias, 64 * v), I32x16.llvm, 4)
-        ratio = load(builder, offset(builder, self.ratio, 64 * v), F32x16.llvm, 4)
-        x = builder.fmul(builder.sitofp(builder.add(acc, bias), F32x16.llvm), ratio)
+    def codes(self, builder, acc, at: int):
+        kind = like(acc.type, F32)
+        bias = load(builder, offset(builder, self.bias, at), acc.type, 4)
+        ratio = load(builder, offset(builder, self.ratio, at), kind, 4)
+        x = builder.fmul(builder.sitofp(builder.add(acc, bias), kind), ratio)
         x = clamp(builder, x, self.low, self.high, builder.fcmp_ordered)
-        x = builder.fadd(x, lanes(F32x16.llvm, MAGIC))
-        return builder.sub(builder.bitcast(x, I32x16.llvm), self.turn)
+        x = builder.fadd(x, lanes(kind, MAGIC))
+        return builder.sub(builder.bitcast(x, acc.type), self.turn)
 
 
 class FormD:
-    def __init__(self, builder, bias, second, third, low, high, zero) -> None:
-        self.bias, self.m, self.e = bias, second, third
-        narrow = [builder.trunc(v, I32) for v in (builder.sub(low, zero), builder.sub(high, zero))]
-        self.low, self.high = (splat(builder, v, LANES) for v in narrow)
-        self.zero = splat(builder, builder.trunc(zero, I32), LANES)
+    def __init__(self, builder, lanes: int, bias, second, third, low, high, zero) -> None:
+        self.places = (bias, second, third)
+        narrow = (builder.trunc(builder.sub(v, zero), I32) for v in (low, high))
+        self.low, self.high = (splat(builder, v, lanes) for v in narrow)
+        self.zero = splat(builder, builder.trunc(zero, I32), lanes)
 
-    def codes(self, builder, acc, v):
-        bias, m, e = (
-            load(builder, offset(builder, at, 64 * v), I32x16.llvm, 4)
-            for at in (self.bias, self.m, self.e)
-        )
+    def codes(self, builder, acc, at: int):
+        bias, m, e = (load(builder, offset(builder, p, at), acc.type, 4) for p in self.places)
         x = high_product(builder, builder.add(acc, bias), m, e)
         return builder.add(clamp(builder, x, self.low, self.high, builder.icmp_signed), self.zero)
-
-
-BYTES = ir.VectorType(I8, LANES)
 
 
 def code_writer(form, vectors: int):
@@ -114,13 +107,16 @@ def code_writer(form, vectors: int):
     def write(typingctx, acc, constants, ends, wanted, out, stride):
         def codegen(context, builder, signature, args):
             acc, constants, ends, wanted, out, stride = args
+            lanes = signature.args[0].dtype.llvm.count
             three = [builder.extract_value(constants, i) for i in range(3)]
-            made = form(builder, *three, *(builder.extract_value(ends, i) for i in range(3)))
-            whole = builder.icmp_signed(">=", wanted, I64(LANES * vectors))
+            ends = [builder.extract_value(ends, i) for i in range(3)]
+            made = form(builder, lanes, *three, *ends)
+            whole = builder.icmp_signed(">=", wanted, I64(lanes * vectors))
             for i in range(signature.args[0].count):
                 v = i % vectors
-                codes = made.codes(builder, builder.extract_value(acc, i), v)
-                keep(builder, builder.trunc(codes, BYTES), whole, wanted, out, v)
+                codes = made.codes(builder, builder.extract_value(acc, i), 4 * lanes * v)
+                codes = builder.trunc(codes, like(codes.type, I8))
+                keep(builder, codes, whole, wanted, out, lanes * v)
                 if v == vectors - 1:
                     out = builder.add(out, stride)
             return context.get_dummy_value()
@@ -131,13 +127,13 @@ def code_writer(form, vectors: int):
     return write
 
 
-def keep(builder, codes, whole, wanted, out, v: int) -> None:
-    at = offset(builder, out, LANES * v)
+def keep(builder, codes, whole, wanted, out, at: int) -> None:
     with builder.if_else(whole) as (then, otherwise):
         with then:
-            store(builder, codes, at)
+            store(builder, codes, offset(builder, out, at))
         with otherwise:
-            masked_store(builder, codes, at, builder.sub(wanted, I64(LANES * v)))
+            left = builder.sub(wanted, I64(at))
+            masked_store(builder, codes, offset(builder, out, at), left)
 
 
 def finisher(vectors: int, plain):

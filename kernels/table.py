@@ -19,7 +19,7 @@ class Kernel:
     `pack` puts weights into the order in which this row reads them; `fits` says why a certain
     problem is not for it, or "". `bits` says that its tiles can threshold and pack what they
     compute, `codes` that they can requantize it; `bias(block, w, x_spec, groups)` is what it
-    needs a tap and channel besides.
+    needs a tap and channel besides; `channelwise`, that its lanes are channels in order.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Kernel:
     reference: bool = False
     bits: bool = False
     codes: bool = False
+    channelwise: bool = False
     bias: Callable[..., Any] | None = None
 
     def objections(self, problem: object = None) -> list[str]:

@@ -204,10 +204,10 @@ def roof(case: Case) -> tuple[str, Callable[[], None], float]:
         at, size = memory.ctypes.data, len(memory) // 512 * 512
         return "read", lambda: (run(at, 0, size), memory)[0], case.gop
     counting = case.dtype == "w1a1"
-    code, each = (ceiling.counts, 512) if counting else ceiling.products()
-    run, rounds = entry.compiled(code, f"ceiling_{code.__name__}").ctypes, 20000
+    name, code, each = ("counts", ceiling.counts, 512) if counting else ceiling.products()
+    run, rounds = entry.compiled(code, f"ceiling_{name}").ctypes, 20000
     memory, work = np.zeros(64, np.uint8), 2e-9 * ceiling.CHAINS * each * rounds
-    return code.__name__, lambda: (run(memory.ctypes.data, 0, rounds), memory)[0], work
+    return name, lambda: (run(memory.ctypes.data, 0, rounds), memory)[0], work
 
 
 def measure(case: Case, rounds: int, peers: bool) -> Iterator[dict]:

@@ -1,11 +1,13 @@
 """Convolution of integer codes that are not worth cutting into planes."""
 
+import math
 from functools import partial
 
 import numpy as np
 
-from lowbit.kernels import dense, depthwise, dots, products
-from lowbit.kernels.int_conv import few_bits, reference, vnni
+from lowbit.kernels import dense, depthwise, products
+from lowbit.kernels.dots import AVX2, AVX_VNNI, NEON, VNNI_256, VNNI_512, Dot
+from lowbit.kernels.int_conv import depthwise_fours, few_bits, fours, reference
 from lowbit.kernels.layout import Layout
 from lowbit.kernels.table import Kernel
 from lowbit.spec import QuantSpec
@@ -40,16 +42,52 @@ def bytes_by_int8(problem) -> str:
     return "" if problem.w_spec.lo >= -128 and problem.w_spec.hi <= 127 else "needs int8 weights"
 
 
-def dots_row(name: str, run, pixels: int, lanes: int) -> Kernel:
+def saturates(problem) -> str:
+    """Whether two products may pass 16 bits, where the instruction goes through those."""
+    low = problem.x_spec.lo if problem.layout is Layout.UBYTE else -128
+    most = 2 * (problem.x_spec.hi - low) * problem.w_spec.magnitude
+    return "" if most < 2**15 else "needs two products in 16 bits"
+
+
+def dense_by_dots(dot: Dot, problem) -> str:
+    return bytes_by_int8(problem) or (saturates(problem) if dot.narrow else "")
+
+
+def depthwise_by_dots(dot: Dot, problem) -> str:
+    """Wide vectors of few channels would be mostly padding."""
+    if why := depthwise.fits(problem) or dense_by_dots(dot, problem):
+        return why
+    if math.prod(problem.kernel) > depthwise_fours.MOST_TAPS:
+        return f"needs {depthwise_fours.MOST_TAPS} taps at most"
+    spare = -problem.channels % dot.bytes
+    return "needs vectors full of channels" if dot.lanes > 8 and spare >= 32 else ""
+
+
+def dots_row(name: str, dot: Dot, pixels: int, vectors: int) -> Kernel:
+    lanes = dot.lanes * vectors
     return Kernel(
-        name,
-        run,
-        dots.REQUIRES,
+        f"{name}_{pixels}x{lanes}",
+        fours.kernel(dot, pixels, vectors),
+        dot.requires,
         tile=(pixels, lanes),
-        pack=partial(vnni.pack, lanes),
-        fits=bytes_by_int8,
-        bias=vnni.bias,
+        pack=partial(fours.pack, lanes),
+        fits=partial(dense_by_dots, dot),
+        bias=partial(fours.bias, dot.shift),
         codes=True,
+    )
+
+
+def depthwise_row(name: str, dot: Dot, pixels: int) -> Kernel:
+    return Kernel(
+        f"{name}_{pixels}x{dot.bytes}",
+        depthwise_fours.kernel(dot, pixels),
+        dot.requires,
+        tile=(pixels, dot.bytes),
+        pack=partial(depthwise_fours.pack, dot.bytes),
+        fits=partial(depthwise_by_dots, dot),
+        bias=partial(depthwise_fours.bias, dot.shift),
+        codes=True,
+        channelwise=True,
     )
 
 
@@ -60,6 +98,11 @@ def signed_by_two_bits(problem) -> str:
 
 
 KERNELS = (
+    depthwise_row("int_conv_depthwise_dots", VNNI_512, 2),
+    depthwise_row("int_conv_depthwise_avxvnni", AVX_VNNI, 1),
+    depthwise_row("int_conv_depthwise_dots", VNNI_256, 2),
+    depthwise_row("int_conv_depthwise_avx2", AVX2, 1),
+    depthwise_row("int_conv_depthwise_neon", NEON, 2),
     Kernel(
         "int_conv_depthwise",
         depthwise.depthwise_ints,
@@ -70,14 +113,17 @@ KERNELS = (
     Kernel(
         "int_conv_few_bits_4x32",
         few_bits.int_conv_few_bits_4x32,
-        dots.REQUIRES,
+        VNNI_512.requires,
         tile=(4, 32),
         pack=partial(few_bits.pack, 32),
         fits=signed_by_two_bits,
         codes=True,
     ),
-    dots_row("int_conv_dots_8x32", vnni.int_conv_dots_8x32, 8, 32),
-    dots_row("int_conv_dots_4x64", vnni.int_conv_dots_4x64, 4, 64),
+    dots_row("int_conv_dots", VNNI_512, 8, 2),
+    dots_row("int_conv_dots", VNNI_512, 4, 4),
+    dots_row("int_conv_avxvnni", AVX_VNNI, 4, 2),
+    dots_row("int_conv_neon", NEON, 4, 4),
+    dots_row("int_conv_avx2", AVX2, 3, 2),
     Kernel(
         "int_conv_pairs_4x32",
         dense.kernel(dense.BytePairs, 4, 2),

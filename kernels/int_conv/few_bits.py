@@ -1,13 +1,13 @@
-"""Signed bytes by weights of at most two bits, equation (2) of vnni.py: for one row above all,
+"""Signed bytes by weights of at most two bits, equation (2) of fours.py: for one row above all,
 where reading the weights is what takes the time."""
 
 import numpy as np
 from numba import types
 
 from lowbit.kernels import dense, products, window
-from lowbit.kernels.dots import dot
+from lowbit.kernels.dots import VNNI_512
 from lowbit.kernels.entry import inner
-from lowbit.kernels.int_conv.vnni import LANES, prefetch
+from lowbit.kernels.int_conv.fours import prefetch
 from lowbit.kernels.requantize import finisher
 from lowbit.kernels.simd import (
     I32,
@@ -24,7 +24,7 @@ from lowbit.kernels.simd import (
 from lowbit.spec import QuantSpec
 
 as_i8 = pointers(types.int8)
-DEPTH, AHEAD = 16, 4096  # channels in the four bytes of a lane; bytes asked for early
+LANES, DEPTH, AHEAD = 16, 16, 4096  # channels in the four bytes of a lane; bytes asked for early
 
 
 def pack(block: int, w: np.ndarray, spec: QuantSpec, groups: int) -> np.ndarray:
@@ -58,7 +58,7 @@ def step(pixels: int, vectors: int):
                     one = splat(builder, load(builder, offset(builder, at, 4 * s), I32), LANES)
                     for v in range(vectors):
                         i = p * vectors + v
-                        totals[i] = dot(builder, totals[i], fields[v], one)
+                        totals[i] = VNNI_512.emit(builder, totals[i], fields[v], one)
             for i, total in enumerate(totals):
                 acc = builder.insert_value(acc, total, i)
             return acc

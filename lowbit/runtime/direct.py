@@ -16,7 +16,7 @@ NEVER = 2**40  # a limit that no sum reaches
 def direct(kernel: Kernel, outs: int, groups: int, program: list[Instruction]) -> dict[str, Place]:
     """The fields of a record that take the place of its program; none if it has to be run."""
     ops, block = [i["op"] for i in program], kernel.tile[1] if kernel.tile else 1
-    if kernel.reference or (groups > 1 and outs // groups % block):
+    if kernel.reference or not (groups == 1 or kernel.channelwise or outs // groups % block == 0):
         return {}
     if ops == [Op.STORE_WORD] and outs % block == 0:
         return {"direct": WORDS, **target(program[0])}

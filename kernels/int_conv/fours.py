@@ -1,9 +1,9 @@
-r"""Products of bytes by vpdpbusd. Names read ..._<pixels>x<channels>: the tile held in registers.
+r"""Products of bytes, four at a time. Names read ..._<pixels>x<channels>: the tile in registers.
 
-The instruction multiplies unsigned by signed. A signed input is read as u = x + 128, its sign bit
-turned, and what that adds is taken off again: per output channel and tap, known beforehand,
+The instruction of dots.py multiplies codes of one sign. A code of the other is moved by 128, its
+sign bit turned, and what that adds is taken off again: per output channel and tap,
 
-    sum_c x_c w_c  =  sum_c u_c w_c  -  128 sum_c w_c                                          (1)
+    sum_c x_c w_c  =  sum_c (x_c + 128) w_c  -  128 sum_c w_c.                                 (1)
 
 Taps outside the image read x = 0 from a row of zeros, for which (1) holds as well. Few-bit weights
 trade places with the input: their indices, w = lo + step i, are the unsigned operand, two bits
@@ -17,25 +17,12 @@ from llvmlite import ir
 from numba import types
 
 from lowbit.kernels import dense, products, window
-from lowbit.kernels.dots import dot
+from lowbit.kernels.dots import Dot
 from lowbit.kernels.entry import inner
-from lowbit.kernels.layout import Layout
 from lowbit.kernels.requantize import finisher
-from lowbit.kernels.simd import (
-    I8,
-    I32,
-    I64,
-    I32x16,
-    call,
-    intrinsic,
-    load,
-    offset,
-    splat,
-    zeros,
-)
+from lowbit.kernels.simd import I8, I32, I64, call, intrinsic, load, offset, splat, zeros
 from lowbit.spec import QuantSpec
 
-LANES, BYTE = 16, int(Layout.BYTE)
 AHEAD = 2048  # bytes by which a single row's weights are asked for early
 
 
@@ -44,10 +31,10 @@ def pack(block: int, w: np.ndarray, spec: QuantSpec, groups: int) -> np.ndarray:
     return products.blocks(w.astype(np.int8), groups, block, unit=4)
 
 
-def bias(block: int, w: np.ndarray, x_spec: QuantSpec, groups: int) -> np.ndarray:
-    """-128 sum_c w_c of equation (1), [group][block][tap][lane] int32; read for signed bytes,
-    which is how codes of 0 to 127 are held as well."""
-    sums = -128 * w.sum(-1, keepdims=True, dtype=np.int64)
+def bias(shift: int, block: int, w: np.ndarray, x_spec: QuantSpec, groups: int) -> np.ndarray:
+    """-128 sum_c w_c of equation (1), [group][block][tap][lane] int32; read where sign bits are
+    turned. Codes of 0 to 127 are held as signed bytes as well."""
+    sums = shift * w.sum(-1, keepdims=True, dtype=np.int64)
     return products.blocks(sums.astype(np.int32), groups, block)
 
 
@@ -56,7 +43,12 @@ def prefetch(builder, address) -> None:
     call(builder, "llvm.prefetch.p0", ir.VoidType(), pointer, I32(0), I32(2), I32(1))
 
 
-def step(pixels: int, vectors: int, listed: bool):
+def load_rows(builder, w, dot: Dot, vectors: int):
+    places = (offset(builder, w, dot.bytes * v) for v in range(vectors))
+    return [load(builder, at, dot.vector.llvm, 4) for at in places]
+
+
+def step(dot: Dot, pixels: int, vectors: int, listed: bool):
     """The intrinsic acc + x w for four channels of each pixel of a tile. The pixels lie at
     x, x + pixel, ..., or, listed, `pixel` bytes past the addresses at x, x + 16, ..."""
 
@@ -65,12 +57,10 @@ def step(pixels: int, vectors: int, listed: bool):
         def codegen(context, builder, signature, args):
             acc, x, pixel, w, flip = args
             if pixels == 1:
-                for v in range(vectors):
-                    prefetch(builder, offset(builder, w, AHEAD + 64 * v))
-            rows = [
-                load(builder, offset(builder, w, 64 * v), I32x16.llvm, 4) for v in range(vectors)
-            ]
-            turned = splat(builder, builder.trunc(flip, I32), LANES)
+                for ahead in range(0, dot.bytes * vectors, 64):
+                    prefetch(builder, offset(builder, w, AHEAD + ahead))
+            rows = load_rows(builder, w, dot, vectors)
+            turned = splat(builder, builder.trunc(flip, I32), dot.lanes)
             for i in range(signature.args[0].count):
                 p, v = divmod(i, vectors)
                 if v == 0:
@@ -78,9 +68,10 @@ def step(pixels: int, vectors: int, listed: bool):
                     if listed:
                         at = load(builder, offset(builder, x, 16 * p), I64, 8)
                         at = builder.add(at, pixel)
-                    one = builder.xor(splat(builder, load(builder, at, I32), LANES), turned)
+                    one = splat(builder, load(builder, at, I32), dot.lanes)
+                    one = builder.xor(one, turned)
                     x = x if listed else builder.add(x, pixel)
-                total = dot(builder, builder.extract_value(acc, i), one, rows[v])
+                total = dot.emit(builder, builder.extract_value(acc, i), one, rows[v])
                 acc = builder.insert_value(acc, total, i)
             return acc
 
@@ -89,16 +80,16 @@ def step(pixels: int, vectors: int, listed: bool):
     return step_
 
 
-def add_row(vectors: int):
+def add_row(dot: Dot, vectors: int):
     """The intrinsic that adds the row of int32 at an address to every pixel of a tile."""
 
     @intrinsic
     def add(typingctx, acc, row):
         def codegen(context, builder, signature, args):
             acc, row = args
+            rows = load_rows(builder, row, dot, vectors)
             for i in range(signature.args[0].count):
-                one = load(builder, offset(builder, row, 64 * (i % vectors)), I32x16.llvm, 4)
-                total = builder.add(builder.extract_value(acc, i), one)
+                total = builder.add(builder.extract_value(acc, i), rows[i % vectors])
                 acc = builder.insert_value(acc, total, i)
             return acc
 
@@ -107,16 +98,17 @@ def add_row(vectors: int):
     return add
 
 
-def tile(pixels: int, vectors: int):
-    none, finish = zeros(I32x16, pixels * vectors), finisher(vectors, dense.writer(vectors))
-    step_, add, row = step(pixels, vectors, False), add_row(vectors), 64 * vectors
+def tile(dot: Dot, pixels: int, vectors: int):
+    none, finish = zeros(dot.vector, pixels * vectors), finisher(vectors, dense.writer(vectors))
+    turns, step_ = dot.turns, step(dot, pixels, vectors, False)
+    add, row = add_row(dot, vectors), dot.bytes * vectors
 
     @inner
     def tile_(p, t, x, weights, bias, sums, lane, out, stride):
         acc = none()
         pixel, steps = p.stride_w * p.x_pixel, (p.depth + 3) // 4
-        signed = p.x_kind == BYTE
-        flip = 0x80808080 if signed else 0
+        turned = p.x_kind == turns
+        flip = 0x80808080 if turned else 0
         for ky in range(t.ky0, t.ky1):
             for kx in range(t.kx0, t.kx1):
                 a = x + (ky * p.dilation_h * p.w + kx * p.dilation_w) * p.x_pixel
@@ -124,44 +116,45 @@ def tile(pixels: int, vectors: int):
                 w = weights + tap * steps * row
                 for k in range(steps):
                     acc = step_(acc, a + 4 * k, pixel, w + row * k, flip)
-                if signed:
+                if turned:
                     acc = add(acc, bias + tap * row)
         finish(p, acc, lane, out, stride)
 
     return tile_
 
 
-def masked(pixels: int, vectors: int):
-    none, finish = zeros(I32x16, pixels * vectors), finisher(vectors, dense.writer(vectors))
-    step_, add, row = step(pixels, vectors, True), add_row(vectors), 64 * vectors
+def masked(dot: Dot, pixels: int, vectors: int):
+    none, finish = zeros(dot.vector, pixels * vectors), finisher(vectors, dense.writer(vectors))
+    turns, step_ = dot.turns, step(dot, pixels, vectors, True)
+    add, row = add_row(dot, vectors), dot.bytes * vectors
 
     @inner
     def tile_(p, t, x, weights, bias, sums, lane, out, stride):
         acc, shift, pairs = none(), x - t.x, t.table + 8 * pixels
-        signed = p.x_kind == BYTE
-        flip = 0x80808080 if signed else 0
+        turned = p.x_kind == turns
+        flip = 0x80808080 if turned else 0
         for tap in range(p.kh * p.kw):
             for k in range((p.depth + 3) // 4):
                 acc = step_(acc, pairs, shift + 4 * k, weights, flip)
                 weights += row
             pairs += 16 * pixels
-            if signed:
+            if turned:
                 acc = add(acc, bias + tap * row)
         finish(p, acc, lane, out, stride)
 
     return tile_
 
 
-def kernel(pixels: int, vectors: int):
-    row = 64 * vectors
+def kernel(dot: Dot, pixels: int, vectors: int):
+    row = dot.bytes * vectors
 
     @inner
     def block_bytes(p):
         return p.kh * p.kw * ((p.depth + 3) // 4) * row
 
-    wide, narrow, mask = tile(pixels, vectors), tile(1, vectors), masked(pixels, vectors)
-    return window.product(wide, narrow, pixels, LANES * vectors, block_bytes, masked=mask)
-
-
-int_conv_dots_4x64 = kernel(4, 4)
-int_conv_dots_8x32 = kernel(8, 2)
+    wide, narrow, mask = (
+        tile(dot, pixels, vectors),
+        tile(dot, 1, vectors),
+        masked(dot, pixels, vectors),
+    )
+    return window.product(wide, narrow, pixels, dot.lanes * vectors, block_bytes, masked=mask)
