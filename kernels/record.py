@@ -15,6 +15,14 @@ def record(*names: str) -> np.dtype:
     return np.dtype([(name, np.int64) for name in names])
 
 
+def filled(dtype: np.dtype, **fields: int) -> np.ndarray:
+    """One record; fields left out are 0."""
+    row = np.zeros(1, dtype)
+    for name, value in fields.items():
+        row[name] = value
+    return row
+
+
 def reader(dtype: np.dtype) -> Any:
     """The intrinsic from an address to the record that lies there."""
     kind = from_dtype(dtype)

@@ -1,8 +1,8 @@
 """Real-to-Binary: the output of each binary convolution is scaled by what its input looks like.
 
 Martinez et al., "Training Binary Neural Networks with Real-to-Binary Convolutions", 2020
-[2003.11535], in the form of Larq Zoo. The scales come out of a sigmoid, for which the integer graph
-has no operation: it trains, and does not export.
+[2003.11535], in the form of Larq Zoo. The scales come out of a sigmoid whose
+exponential is stated, so that every runtime gives the same bits.
 """
 
 from functools import partial
@@ -28,7 +28,7 @@ class ScaledConvolution(nn.Module):
         self.gate = nn.Sequential(
             lnn.GlobalAvgPool2d(),
             *(linear(real, ins, ins // SQUEEZE), nn.ReLU()),
-            *(linear(real, ins // SQUEEZE, outs), nn.Sigmoid()),
+            *(linear(real, ins // SQUEEZE, outs), lnn.Sigmoid()),
         )
 
     def forward(self, x: Tensor) -> Tensor:

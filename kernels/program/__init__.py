@@ -47,6 +47,11 @@ class Op(IntEnum):
     MUL_CODES = 29
     STEPS_INT = 30  # thresholds in equal steps: steps.py
     STEPS_FLOAT = 31
+    ABS = 32  # functions.py, as those below
+    SQRT = 33
+    EXP = 34
+    SIGMOID = 35
+    DIV_FROM = 36
 
 
 INSTRUCTION = record(

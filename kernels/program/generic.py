@@ -7,7 +7,7 @@ what they compute there stays in the padding of the scratch. Stores are exact.
 import numpy as np
 
 from lowbit.kernels.entry import inner
-from lowbit.kernels.program import INSTRUCTION, Op, eight_bit, steps, vectors
+from lowbit.kernels.program import INSTRUCTION, Op, eight_bit, functions, steps, vectors
 from lowbit.kernels.program.vectors import (
     LANES,
     load_f32,
@@ -114,6 +114,8 @@ def step(i, op, x, at, c0, width):
         steps.uniform(i, False, x, c0, width)
     elif op == Op.STEPS_FLOAT:
         steps.uniform(i, True, x, c0, width)
+    elif op >= Op.ABS:
+        functions.step(op, x, word, width)
     elif op >= Op.REQUANTIZE_D:
         eight_bit.step(i, op, x, at, c0, width)
     else:

@@ -10,7 +10,7 @@ base + slope i, with (base, slope) = (lo, step) or (lo + step n, -step) stored a
 
 import numpy as np
 
-from lowbit.kernels.program import INSTRUCTION, Op, eight_bit_reference, steps
+from lowbit.kernels.program import INSTRUCTION, Op, eight_bit_reference, functions_reference, steps
 from lowbit.kernels.record import fields, view
 from lowbit.spec import QuantSpec
 
@@ -20,6 +20,7 @@ BINARY_OPS = {
     Op.SUB_FROM: lambda x, y: y - x,
     Op.MUL: lambda x, y: x * y,
     Op.DIV: lambda x, y: x / y,
+    Op.DIV_FROM: lambda x, y: y / x,
     Op.PRELU: lambda x, y: np.where(x > 0, x, y * x),
 }
 LOADS = {Op.LOAD_BYTE: np.int8, Op.LOAD_UBYTE: np.uint8}
@@ -133,4 +134,6 @@ STEPS = {
     Op.STORE_AS_FLOAT: store(np.float32),
     Op.STORE_BYTE: store(np.int8),
     Op.STORE_PLANES: store_planes,
-} | eight_bit_reference.STEPS
+    **eight_bit_reference.STEPS,
+    **functions_reference.STEPS,
+}

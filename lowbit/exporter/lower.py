@@ -209,4 +209,19 @@ def input_type(node: Node) -> TensorType:
         return TensorType(shape, unsigned(8))
     if tensor.dtype == torch.float32:
         return TensorType(shape, None)
-    raise refuse(node, f"an input is float32 or uint8, not {tensor.dtype}")
+    rows = [len(table.meta["val"]) for table in tables_of(node)]
+    if tensor.dtype in (torch.int32, torch.int64) and rows:
+        return TensorType(shape, QuantSpec(0, min(rows) - 1))
+    raise refuse(
+        node, f"an input is float32 or uint8, not {tensor.dtype} unless it picks from a table"
+    )
+
+
+def tables_of(node: Node) -> list[Node]:
+    """The tables that a tensor of integers, as it is or cast, picks rows from."""
+    embedding = torch.ops.aten.embedding.default
+    found = [user.args[0] for user in node.users if user.target is embedding]
+    return found + [t for user in node.users if user.target in CASTS for t in tables_of(user)]
+
+
+CASTS = {torch.ops.aten.to.dtype, torch.ops.aten._to_copy.default}

@@ -6,6 +6,7 @@ from lowbit.nn.conv import Conv1d, Conv2d
 from lowbit.nn.linear import Linear
 from lowbit.nn.norm import BatchNorm1d, BatchNorm2d
 from lowbit.nn.pool import GlobalAvgPool2d
+from lowbit.nn.transformer import MatMul, RMSNorm, Sigmoid, SiLU, Softmax, SquaredReLU, Tanh
 
 __all__ = [
     "BatchNorm1d",
@@ -15,6 +16,13 @@ __all__ = [
     "GlobalAvgPool2d",
     "LearnedShift",
     "Linear",
+    "MatMul",
     "QuantizeGradient",
+    "RMSNorm",
     "RPReLU",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "SquaredReLU",
+    "Tanh",
 ]

@@ -8,12 +8,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lowbit.ir import Graph, Node, TensorType
-from lowbit.ir.ops import Add, Clamp, Div, Lookup, Mul, PRelu, Relu, Sub, Threshold
+from lowbit.ir.ops import (
+    Abs,
+    Add,
+    Clamp,
+    Div,
+    Exp,
+    Lookup,
+    Mul,
+    PRelu,
+    Relu,
+    Sigmoid,
+    Sqrt,
+    Sub,
+    Threshold,
+)
 from lowbit.runtime import eight_bit
 
-ELEMENTWISE = (Add, Clamp, Div, Lookup, Mul, PRelu, Relu, Sub, Threshold, *eight_bit.OPS)
+FUNCTIONS = (Abs, Clamp, Exp, Lookup, PRelu, Relu, Sigmoid, Sqrt, Threshold)
+ELEMENTWISE = (Add, Div, Mul, Sub, *FUNCTIONS, *eight_bit.OPS)
 # These take the chain as first operand only.
-NOT_FIRST = (Clamp, Div, Lookup, PRelu, Relu, Threshold, *eight_bit.UNARY)
+NOT_FIRST = (*FUNCTIONS, *eight_bit.UNARY)
 
 
 @dataclass

@@ -16,17 +16,25 @@ from lowbit.ir.ops import (
     AvgPool,
     Concat,
     Conv,
+    Embed,
     Linear,
+    MatMul,
+    Max,
     MaxPool,
     Mean,
     MeanCodes,
+    Pad,
     Reshape,
+    ResizeNearest,
+    Slice,
+    Spread,
+    Sum,
     Transpose,
 )
 from lowbit.kernels.layout import Layout, pixel_bytes, whole
 from lowbit.kernels.problem import Problem
 from lowbit.kernels.table import choose
-from lowbit.runtime import eight_bit, move, pool, product, program
+from lowbit.runtime import eight_bit, move, place, pool, product, program, rows
 from lowbit.runtime.fuse import ELEMENTWISE, Group, groups
 from lowbit.runtime.kernels import TABLES
 from lowbit.runtime.program import channels_of, pixels_of, vector
@@ -51,6 +59,14 @@ RULES = {
     Reshape: Rule(move.reads, move.reshape),
     Transpose: Rule(move.reads, move.transpose),
     Concat: Rule(move.reads, move.concat),
+    Slice: Rule(place.reads, place.cut),
+    Pad: Rule(place.reads, place.pad),
+    Spread: Rule(place.reads, place.spread),
+    Embed: Rule(place.reads_index, place.embed),
+    ResizeNearest: Rule(place.reads, place.resize),
+    Max: Rule(rows.reads, rows.halve),
+    Sum: Rule(rows.reads, rows.halve),
+    MatMul: Rule(rows.reads_pair, rows.matmul),
 }
 
 

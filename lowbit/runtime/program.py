@@ -5,7 +5,21 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from lowbit.ir import Node, TensorType
-from lowbit.ir.ops import Add, Clamp, Div, Lookup, Mul, PRelu, Relu, Sub, Threshold
+from lowbit.ir.ops import (
+    Abs,
+    Add,
+    Clamp,
+    Div,
+    Exp,
+    Lookup,
+    Mul,
+    PRelu,
+    Relu,
+    Sigmoid,
+    Sqrt,
+    Sub,
+    Threshold,
+)
 from lowbit.kernels.layout import Layout, pixel_bytes
 from lowbit.kernels.program import EAGER, Op
 from lowbit.runtime import eight_bit, uniform
@@ -13,6 +27,8 @@ from lowbit.runtime.step import Buffer, Place
 
 Instruction = dict[str, Place]
 ARITHMETIC = {Add: Op.ADD, Sub: Op.SUB, Mul: Op.MUL, Div: Op.DIV}
+REVERSED = {Sub: Op.SUB_FROM, Div: Op.DIV_FROM}
+FUNCTIONS = {Relu: Op.RELU, Abs: Op.ABS, Sqrt: Op.SQRT, Exp: Op.EXP, Sigmoid: Op.SIGMOID}
 PADDING = 64  # lanes that a vector may read past the last channel
 
 STORES = {
@@ -76,16 +92,16 @@ def step_of(node: Node, carried: str, types, operand: Operand) -> list[Instructi
     if types[carried].spec is not None and types[node.output].spec is None:
         widen = [{"op": Op.TO_FLOAT}]
     if type(op) in ARITHMETIC:
-        reverse = isinstance(op, Sub) and node.inputs[0] != carried
+        reverse = type(op) in REVERSED and node.inputs[0] != carried
         other = node.inputs[0] if node.inputs[0] != carried else node.inputs[1]
-        code = Op.SUB_FROM if reverse else ARITHMETIC[type(op)]
+        code = (REVERSED if reverse else ARITHMETIC)[type(op)]
         return [*widen, {"op": code, **operand(node, other)}]
+    if type(op) in FUNCTIONS:
+        return [*widen, {"op": FUNCTIONS[type(op)]}]
     if type(op) in eight_bit.RULES:
         return [eight_bit.instruction(node, carried, types, operand, vector)]
     values = [types[name].value for name in node.inputs[1:]]
     match op:
-        case Relu():
-            return [*widen, {"op": Op.RELU}]
         case Clamp():
             low, high = vector(op.lo, channels), vector(op.hi, channels)
             return [*widen, {"op": Op.CLAMP, "at": low, "second": high}]

@@ -69,6 +69,7 @@ def graph_of_every_op() -> Graph:
         Node(ops.Threshold(-1, 1, 1), ("linear", "thresholds", "falling"), "threshold"),
         Node(ops.Conv((1, 1), ((0, 1), (1, 0)), (1, 1)), ("codes", "kernel"), "conv"),
         *eight_bit_nodes(),
+        *attention_nodes(),
     )
     assert {type(node.op) for node in nodes} == set(OPS.values())
     constants = {
@@ -77,12 +78,34 @@ def graph_of_every_op() -> Graph:
         "matrix": constant(np.eye(3, 16), TERNARY),
         "thresholds": constant([[-1, 2]], QuantSpec(-9, 9)),
         "falling": constant([0], unsigned(1)),
+        "limit": constant([[0.5]], None),
+        "rows": constant(np.ones((2, 3)), None),
         "kernel": constant(np.ones((1, 2, 2, 2)), BINARY),
         "bias": constant([3], QuantSpec(-9, 9)),
         "weight_scale": constant([0.25], None),
     }
-    outputs = ("mean", "threshold", "conv", "requantize_f")
+    outputs = ("mean", "threshold", "conv", "requantize_f", "matmul", "embed", "resize")
     return Graph({"x": floats, "codes": codes}, constants, nodes, outputs)
+
+
+def attention_nodes() -> tuple[Node, ...]:
+    return (
+        Node(ops.Abs(), ("x",), "abs"),
+        Node(ops.Sqrt(), ("abs",), "sqrt"),
+        Node(ops.Exp(), ("sqrt",), "exp"),
+        Node(ops.Sigmoid(), ("exp",), "sigmoid"),
+        Node(ops.Max(1), ("sigmoid",), "max"),
+        Node(ops.Sum(2), ("sigmoid",), "sum"),
+        Node(ops.Sub(), ("max", "sum"), "less"),
+        Node(ops.Add(), ("less", "x"), "more"),
+        Node(ops.Slice(1, 0, 3, 2), ("codes",), "slice"),
+        Node(ops.MatMul((1, 0)), ("codes", "slice"), "matmul"),
+        Node(ops.Pad(((0, 0), (0, 1)), -1), ("slice",), "padded"),
+        Node(ops.Spread((1, 3), 0), ("padded",), "spread"),
+        Node(ops.ResizeNearest((8, 2)), ("spread",), "resize"),
+        Node(ops.Threshold(0, 1, 1), ("more", "limit", "falling"), "index"),
+        Node(ops.Embed(), ("index", "rows"), "embed"),
+    )
 
 
 def eight_bit_nodes() -> tuple[Node, ...]:

@@ -15,11 +15,13 @@ EXACT = 2**24  # float32 holds every integer up to here
 
 
 def weight_constant(lowering: Lowering, node: Node, argument, layout) -> str:
-    """The weights as codes if they came out of a snap, else as floats."""
+    """The weights as codes if they came out of a snap, else as floats; `layout` is the order of
+    axes that the graph has them in, or a function that brings them there."""
     known = lowering.captured.constants
     if argument not in known:
         raise refuse(node, "its weights depend on the input")
-    array = known[argument].numpy().transpose(layout)
+    array = known[argument].numpy()
+    array = layout(array) if callable(layout) else array.transpose(layout)
     spec = lowering.captured.specs.get(argument)
     if not np.isfinite(array).all():
         raise refuse(node, "its weights are NaN or infinite: the model has diverged")
@@ -97,22 +99,18 @@ def padding_of(padding, kernel, dilation, sides: int):
 
 def absorb_pad(lowering: Lowering, node: Node, x: Node, pads):
     """A pad with a code in front of an unpadded convolution becomes the convolution's own."""
-    if x.target is not aten.pad.default:
+    if x.target is not aten.pad.default or any(map(any, pads)):
         return x, 0, pads
-    inner, sides, mode, value = (*x.args, *["constant", None][len(x.args) - 2 :])[:4]
+    inner, value, ends = padding_arguments(x)
+    if len(ends) != len(pads):
+        return x, 0, pads
+    return inner, value, ends
+
+
+def padding_arguments(node: Node) -> tuple[Node, int, tuple[tuple[int, int], ...]]:
+    """What is padded, with which number, and how far before and behind each of the last axes."""
+    inner, sides, mode, value = (*node.args, *["constant", None][len(node.args) - 2 :])[:4]
     value = value or 0
-    flat = [(sides[i], sides[i + 1]) for i in range(0, len(sides), 2)][::-1]
-    if mode != "constant" or any(map(any, pads)) or len(flat) != len(pads) or value != int(value):
-        raise refuse(x, "only constant padding of the sides, before an unpadded convolution")
-    return inner, int(value), tuple(flat)
-
-
-@rule(aten.pad.default)
-def pad(lowering: Lowering, node: Node) -> Value:
-    """Lowered by the convolution that reads it; it stands for its input until then."""
-    if any(user.target not in CONVOLUTIONS for user in node.users):
-        raise refuse(node, "padding is lowered in front of a convolution only")
-    return lowering.value(node.args[0])
-
-
-CONVOLUTIONS = {aten.conv1d.default, aten.conv2d.default, aten.conv1d.padding, aten.conv2d.padding}
+    if mode != "constant" or value != int(value) or min(sides) < 0:
+        raise refuse(node, "only padding with a whole number has an operation")
+    return inner, int(value), tuple(zip(sides[::2], sides[1::2], strict=True))[::-1]

@@ -82,3 +82,28 @@ class Transpose:
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
         return x.transpose(0, *(i + 1 for i in self.permutation))
+
+
+@op("slice")
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """x[start:stop:step] along `axis`."""
+
+    axis: int
+    start: int
+    stop: int
+    step: int
+
+    def infer(self, x: TensorType) -> TensorType:
+        require(0 <= self.axis < len(x.shape), f"the axis {self.axis} is one of {x.shape}")
+        side = x.shape[self.axis]
+        require(
+            0 <= self.start < self.stop <= side and self.step >= 1,
+            f"{self.start}:{self.stop}:{self.step} lies in 0:{side}",
+        )
+        shape = list(x.shape)
+        shape[self.axis] = len(range(self.start, self.stop, self.step))
+        return TensorType(tuple(shape), x.spec)
+
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        return x[(slice(None),) * (self.axis + 1) + (slice(self.start, self.stop, self.step),)]
