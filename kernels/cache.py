@@ -84,7 +84,8 @@ class KernelCache(_Cache):
         return directory()
 
     def load_overload(self, sig, target_context):
-        target_context.refresh()
+        # No target_context.refresh() as in Numba's own cache: it would load the registries of types
+        # that machine code has no use for, and SciPy with them, which takes longer than all else.
         folder = directory()
         if folder is None:
             return None

@@ -16,8 +16,11 @@ from lowbit.kernels.cache import KernelCache
 
 KERNEL = types.void(types.int64, types.int64, types.int64)
 
-# Division by zero is for callers to rule out, and nothing may contract or reorder float32.
-inner = njit(error_model="numpy", nogil=True)
+# Division by zero is for callers to rule out, and nothing may contract or reorder float32. Only
+# compiled code calls these, so that half of what Numba makes by default would be waste.
+inner = njit(
+    error_model="numpy", nogil=True, _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True
+)
 
 
 @functools.cache
@@ -27,7 +30,7 @@ def compiled(function: Callable, name: str, signature=KERNEL) -> Any:
         function,
         (signature.args, signature.return_type),
         locals={},
-        options={"error_model": "numpy"},
+        options={"error_model": "numpy", "_nrt": False},
     )
     entry._cache = KernelCache(name)
     entry.compile()

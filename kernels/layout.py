@@ -54,10 +54,11 @@ def whole(spec: QuantSpec | None) -> Layout:
 
 def pack(codes: np.ndarray, spec: QuantSpec) -> np.ndarray:
     """Codes (..., C) to planes (..., bits, words): the definition."""
-    index = (codes.astype(np.int64) - spec.lo) // spec.step
+    wide = codes if spec.bits == 1 else codes.astype(np.int64)
     bits = np.zeros((*codes.shape[:-1], spec.bits, words(codes.shape[-1]) * WORD), np.uint8)
     for i in range(spec.bits):
-        bits[..., i, : codes.shape[-1]] = index >> i & 1
+        plane = wide > spec.lo if spec.bits == 1 else (wide - spec.lo) // spec.step >> i & 1
+        bits[..., i, : codes.shape[-1]] = plane
     return np.packbits(bits, axis=-1, bitorder="little").view(np.uint64)
 
 

@@ -28,6 +28,8 @@ from lowbit.kernels.simd import as_i64, as_u8, stack
 TILE = record("x", "first", "pixels", "top", "left", "ky0", "ky1", "kx0", "kx1", "table")
 TILE_SIZE = TILE.itemsize
 TABLES = 24576  # bytes for the tables of a run
+# Numba compiles a callee anew for each constant that is a Python int; for NumPy's it does not.
+ONE, NONE = np.int64(1), np.int64(0)
 WORDS, BITS = 1, 2  # direct; requantize.py has the others
 
 window = reader(WINDOW)
@@ -152,6 +154,7 @@ def product(wide, narrow, most: int, block: int, block_bytes, prepare=no_sums, m
     at `sums`. `masked` computes tiles that have a table.
     """
     masks, mask_tile = masked is not None, masked or wide
+    wide_pixels, lanes = np.int64(most), np.int64(block)
 
     @inner
     def run_block(p, tiles, made, shift, weights, bias, sums, lane, out, row, stride):
@@ -168,16 +171,16 @@ def product(wide, narrow, most: int, block: int, block_bytes, prepare=no_sums, m
     def run(address, lo, hi):
         p = window(address)
         scratch, tiles, sums = scratch_memory(), tile_memory(), sum_memory()
-        tables = 0
-        if masks and most * table_bytes(p, 1) <= TABLES:
+        tables = NONE
+        if masks and table_bytes(p, wide_pixels) <= TABLES:
             tables = table_memory()
         outs, blocks = p.groups * p.width, (p.width + block - 1) // block
-        length, stride, chunk = shape_of_run(p, block, hi - lo)
+        length, stride, chunk = shape_of_run(p, lanes, hi - lo)
         if tables != 0:
-            length = max(most, min(length, TABLES // table_bytes(p, 1)))
+            length = max(most, min(length, TABLES // table_bytes(p, ONE)))
         for first in range(lo, hi, length):
             count = min(length, hi - first)
-            made = make_tiles(p, first, count, most, tiles, tables)
+            made = make_tiles(p, first, count, wide_pixels, tiles, tables)
             for c0 in range(0, outs, chunk):
                 c1 = min(outs, c0 + chunk)
                 for group in range(c0 // p.width, (c1 + p.width - 1) // p.width):
@@ -224,10 +227,10 @@ def pixelwise(fill):
         p = window(address)
         scratch, tiles = scratch_memory(), tile_memory()
         outs = p.groups * p.width
-        length, stride = run_length(p, 0)
+        length, stride = run_length(p, NONE)
         for first in range(lo, hi, length):
             count = min(length, hi - first)
-            made = make_tiles(p, first, count, 1, tiles, 0)
+            made = make_tiles(p, first, count, ONE, tiles, NONE)
             for c0 in range(0, outs, p.chunk):
                 width = min(p.chunk, outs - c0)
                 for i in range(made):
@@ -242,7 +245,7 @@ def elementwise(address, lo, hi):
     """The kernel that only runs a program, which loads what it works on."""
     p = window(address)
     scratch, outs = scratch_memory(), p.groups * p.width
-    length, stride = run_length(p, 0)
+    length, stride = run_length(p, NONE)
     for first in range(lo, hi, length):
         for c0 in range(0, outs, p.chunk):
             width = min(p.chunk, outs - c0)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from lowbit.ir.types import storage
 from lowbit.spec import QuantSpec
 
 
@@ -27,9 +28,12 @@ def unpacked(data: np.ndarray, count: int, spec: QuantSpec) -> np.ndarray:
     every, stream = width(spec), np.unpackbits(data, bitorder="little")
     if stream[count * every :].any():
         raise ValueError("its last byte is filled with zeros")
-    index = np.zeros(count, np.int64)
+    index = np.zeros(count, np.uint8 if every <= 8 else np.int64)
     for i in range(every):
-        index |= stream[i : count * every : every].astype(np.int64) << i
+        index |= stream[i : count * every : every].astype(index.dtype) << i
     if (index >= spec.levels).any():
         raise ValueError(f"it keeps to {spec}")
-    return spec.lo + spec.step * index
+    if every > 8:
+        return (spec.lo + spec.step * index).astype(storage(spec))
+    alphabet = spec.lo + spec.step * np.arange(spec.levels)
+    return alphabet.astype(storage(spec))[index]

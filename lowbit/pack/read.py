@@ -81,7 +81,7 @@ def constant(name: str, type_: TensorType, data: np.ndarray) -> TensorType:
         return TensorType(type_.shape, None, data)
     demand(data.ndim == 1, f"{name!r:.80} is stored as a row of bytes")
     try:
-        codes = bits.unpacked(data, math.prod(type_.shape), type_.spec).astype(type_.dtype)
+        codes = bits.unpacked(data, math.prod(type_.shape), type_.spec)
     except (ValueError, OverflowError) as error:
         raise FormatError(f"{name!r:.80}: {error}") from None
     return TensorType(type_.shape, type_.spec, codes.reshape(type_.shape))

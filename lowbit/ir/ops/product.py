@@ -20,14 +20,14 @@ from lowbit.spec import QuantSpec
 
 def proved_range(x: QuantSpec, w: np.ndarray, zero_padded: bool) -> QuantSpec:
     """Equation (1) over all output channels; `w` has them first."""
-    wide = w.reshape(len(w), -1).astype(np.int64)
-    largest = x.magnitude * int(np.abs(wide).max()) * wide.shape[1]
+    rows = w.reshape(len(w), -1)
+    largest = x.magnitude * max(-int(rows.min()), int(rows.max()), 0) * rows.shape[1]
     require(largest < 2**53, f"sums reach {largest}, beyond 2^53")  # nor would (1) be exact
-    ends = np.stack([wide * x.lo, wide * x.hi])
-    low, high = ends.min(0), ends.max(0)
-    if zero_padded:
-        low, high = np.minimum(low, 0), np.maximum(high, 0)
-    return QuantSpec(int(low.sum(1).min()), int(high.sum(1).max()))
+    plus = np.maximum(rows, 0).sum(1, dtype=np.int64)
+    minus = plus - rows.sum(1, dtype=np.int64)  # the magnitudes of the negative weights
+    lo, hi = (min(x.lo, 0), max(x.hi, 0)) if zero_padded else (x.lo, x.hi)
+    ends = plus * lo - minus * hi, plus * hi - minus * lo
+    return QuantSpec(int(ends[0].min()), int(ends[1].max()))
 
 
 def product_spec(x: TensorType, w: TensorType, zero_padded: bool) -> QuantSpec | None:
