@@ -7,7 +7,7 @@ import numpy as np
 
 from lowbit.kernels import dense, depthwise, products
 from lowbit.kernels.dots import AVX2, AVX_VNNI, NEON, VNNI_256, VNNI_512, Dot
-from lowbit.kernels.int_conv import depthwise_fours, few_bits, fours, reference
+from lowbit.kernels.int_conv import depthwise_fours, few_bits, fours, joined, reference
 from lowbit.kernels.layout import Layout
 from lowbit.kernels.table import Kernel
 from lowbit.spec import QuantSpec
@@ -77,6 +77,24 @@ def dots_row(name: str, dot: Dot, pixels: int, vectors: int) -> Kernel:
     )
 
 
+def joined_by_dots(dot: Dot, problem) -> str:
+    return joined.fits(problem) or dense_by_dots(dot, problem)
+
+
+def joined_row(name: str, dot: Dot, pixels: int, vectors: int) -> Kernel:
+    lanes = dot.lanes * vectors
+    return Kernel(
+        f"{name}_{pixels}x{lanes}",
+        joined.kernel(dot, pixels, vectors),
+        dot.requires,
+        tile=(pixels, lanes),
+        pack=partial(joined.pack, lanes),
+        fits=partial(joined_by_dots, dot),
+        bias=partial(joined.bias, dot.shift),
+        codes=True,
+    )
+
+
 def depthwise_row(name: str, dot: Dot, pixels: int) -> Kernel:
     return Kernel(
         f"{name}_{pixels}x{dot.bytes}",
@@ -110,6 +128,10 @@ KERNELS = (
         pack=pack_depthwise,
         fits=depthwise.fits,
     ),
+    joined_row("int_conv_joined_dots", VNNI_512, 8, 2),
+    joined_row("int_conv_joined_dots", VNNI_512, 4, 4),
+    joined_row("int_conv_joined_avxvnni", AVX_VNNI, 4, 2),
+    joined_row("int_conv_joined_neon", NEON, 4, 4),
     Kernel(
         "int_conv_few_bits_4x32",
         few_bits.int_conv_few_bits_4x32,

@@ -10,20 +10,19 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 
-from lowbit.kernels import dense, window
+from lowbit.kernels import dense, listed
 from lowbit.kernels.dots import Dot
 from lowbit.kernels.entry import inner
 from lowbit.kernels.int_conv.fours import add_row, load_rows
-from lowbit.kernels.program import RUN, SCRATCH, run_program
+from lowbit.kernels.listed import following, positions
+from lowbit.kernels.program import RUN
 from lowbit.kernels.requantize import finisher
-from lowbit.kernels.simd import I8, I32, I64, as_i64, intrinsic, load, offset, splat, stack, zeros
+from lowbit.kernels.simd import I8, I32, I64, as_i64, intrinsic, load, offset, splat, zeros
 from lowbit.spec import QuantSpec
 
 TAPS = 4
-TABLE = 8 * 4096  # bytes for the addresses of the taps of a run's pixels
-MOST_TAPS = TABLE // 8 // 2
-
-table_memory, scratch_memory, pair_memory = stack(TABLE), stack(4 * SCRATCH), stack(16 * RUN)
+PAIRS = 16 * RUN  # bytes at the start of the table
+MOST_TAPS = 1024
 
 
 def blocked(w: np.ndarray, block: int) -> np.ndarray:
@@ -113,14 +112,22 @@ def step(dot: Dot, pixels: int):
 
 
 @inner
-def fill_pairs(p, pairs, table, first, count, taps):
+def padded_taps(p):
+    return (p.kh * p.kw + TAPS - 1) // TAPS * TAPS
+
+
+@inner
+def room(p):
+    return (listed.TABLE - PAIRS) // (8 * padded_taps(p)) - 1
+
+
+@inner
+def fill_pairs(p, pairs, first, count):
     """Pixels whose taps are all inside share the table of offsets from their first tap; others
     have their own table of addresses, to be added to nothing."""
-    row, ox = first // p.out_w, first % p.out_w
-    image, oy = row // p.out_h, row % p.out_h
-    to = as_i64(pairs)
-    common = as_i64(table)
-    own = table + 8 * taps
+    image, oy, ox = positions(p, first)
+    to, taps, table = as_i64(pairs), padded_taps(p), pairs + PAIRS
+    common, own = as_i64(table), table + 8 * taps
     for k in range(taps):
         common[k] = 0
     for ky in range(p.kh):
@@ -137,11 +144,7 @@ def fill_pairs(p, pairs, table, first, count, taps):
             to[2 * i], to[2 * i + 1] = 0, own
             fill_table(p, as_i64(own), base, y, x, taps)
             own += 8 * taps
-        ox += 1
-        if ox == p.out_w:
-            ox, oy = 0, oy + 1
-            if oy == p.out_h:
-                oy, image = 0, image + 1
+        image, oy, ox = following(p, image, oy, ox)
 
 
 @inner
@@ -164,13 +167,13 @@ def tile(dot: Dot, pixels: int):
     finish, turns, size = finisher(4, dense.writer(4)), dot.turns, TAPS * dot.bytes
 
     @inner
-    def tile_(p, pairs, taps, c, weights, out, stride):
-        acc = none()
+    def tile_(p, table, r, c, weights, out, stride):
+        acc, pairs = none(), table + 16 * r
         turned = p.x_kind == turns
         flip = 0x80808080 if turned else 0
         if turned:
             acc = add(acc, p.bias + 4 * c)
-        for k in range(0, taps, TAPS):
+        for k in range(0, p.kh * p.kw, TAPS):
             acc = step_(acc, pairs, 8 * k, c, weights, flip)
             weights += size
         finish(p, acc, c, out, stride)
@@ -180,35 +183,11 @@ def tile(dot: Dot, pixels: int):
 
 def kernel(dot: Dot, pixels: int):
     block = dot.bytes
-    wide, narrow = tile(dot, pixels), tile(dot, 1)
 
-    def run(address, lo, hi):
-        p = window.window(address)
-        scratch, table, pairs = scratch_memory(), table_memory(), pair_memory()
-        taps = (p.kh * p.kw + TAPS - 1) // TAPS * TAPS
-        length = min(RUN, hi - lo, TABLE // (8 * taps) - 1)
-        chunk = p.groups
-        if p.direct == 0:
-            chunk = min(SCRATCH // length, p.groups + 63) // 64 * 64
-        size = 4 if p.direct == window.WORDS or p.direct == 0 else 1
-        for first in range(lo, hi, length):
-            count = min(length, hi - first)
-            fill_pairs(p, pairs, table, first, count, taps)
-            for c0 in range(0, p.groups, chunk):
-                c1 = min(p.groups, c0 + chunk)
-                for c in range(c0, c1, block):
-                    weights, whole = p.weights + c * taps, count // pixels * pixels
-                    out, row = scratch + 4 * (c - c0), 4 * chunk
-                    if p.direct != 0:
-                        out, row = p.out + first * p.out_pixel + size * c, p.out_pixel
-                    for r in range(0, whole, pixels):
-                        at = pairs + 16 * r
-                        wide(p, at, taps, c, weights, out + row * r, row // size)
-                    for r in range(whole, count):
-                        at = pairs + 16 * r
-                        narrow(p, at, taps, c, weights, out + row * r, row // size)
-                if p.direct == 0:
-                    program, call = p.program, p.run_program
-                    run_program(call, (program, scratch, first, count, c0, c1 - c0, chunk))
+    @inner
+    def block_bytes(p):
+        return block * padded_taps(p)
 
-    return run
+    return listed.product(
+        tile(dot, pixels), tile(dot, 1), pixels, block, block_bytes, fill_pairs, room
+    )

@@ -148,7 +148,7 @@ def test_pixels_and_channels_around_the_tile(table, kernel):
     for width in around(pixels):
         for outs in around(lanes):
             depthwise = "depthwise" in kernel.name
-            shape = geometry((2, width), (1, 1), (1, 1), ((0, 0), (0, 0)), (1, 1))
+            shape = geometry((2, width), (1, 2), (1, 1), ((0, 0), (0, 1)), (1, 1))
             channels, groups = (outs, outs) if depthwise else (5, 1)
             check(table, kernel, make(table, kernel, channels, outs, shape, groups=groups))
 
@@ -176,8 +176,8 @@ def test_depths_around_a_word(table, kernel, channels):
     ids=["same", "strided", "lopsided", "wide", "line", "hollow"],
 )
 def test_windows(table, kernel, shape):
-    groups = 20 if "depthwise" in kernel.name else 1
-    problem = make(table, kernel, 20, 20 if groups > 1 else 17, shape, groups=groups)
+    groups = 22 if "depthwise" in kernel.name else 1
+    problem = make(table, kernel, 22, 22 if groups > 1 else 17, shape, groups=groups)
     check(table, kernel, problem, images=2, splits=3)
 
 
