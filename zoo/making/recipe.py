@@ -36,6 +36,7 @@ class Recipe:
     shift: int
     flip: bool
     exact: bool
+    precision: Literal["32-true", "bf16-mixed"]
     scheme: dict[str, str | None] | None = None
     start: str = ""
     input: tuple[int, int, int] = (0, 0, 0)

@@ -1,8 +1,10 @@
 """A recipe's stages, one after the other, each resumed from its last epoch."""
 
 from pathlib import Path
+from typing import Literal
 
 import lightning as L
+import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from torch import nn
@@ -32,8 +34,17 @@ def trained(
         L.seed_everything(1000 * seed + i, verbose=False)  # of dropout, whatever ran before
         teacher = finished(shop, shop.recipes[stage.teacher], seed) if stage.teacher else None
         source = loader(recipe, data, 1000 * seed + i)
-        fit(model, stage, teacher, source, folder / f"stage{i}.ckpt", shop.progress)
-    recalibrate_batchnorm(model.cpu(), loader(recipe, data, seed).train_dataloader())
+        fit(
+            model,
+            stage,
+            teacher,
+            source,
+            folder / f"stage{i}.ckpt",
+            recipe.precision,
+            shop.progress,
+        )
+    model.cpu().to(memory_format=torch.contiguous_format)
+    recalibrate_batchnorm(model, loader(recipe, data, seed).train_dataloader())
     return model.eval()
 
 
@@ -56,9 +67,15 @@ def fit(
     teacher: nn.Module | None,
     data: FashionMNISTData,
     checkpoint: Path,
+    precision: Literal["32-true", "bf16-mixed"],
     progress: bool,
 ) -> None:
-    """Trains one stage, taken up from its checkpoint if there is one."""
+    """Trains one stage, taken up from its checkpoint if there is one.
+
+    Channels last, and bfloat16 products where the recipe allows them, halve the time of a CPU;
+    what is exported is evaluated in float32 whatever it was trained in.
+    """
+    model.to(memory_format=torch.channels_last)
     callbacks: list[L.Callback] = [
         ModelCheckpoint(checkpoint.parent, checkpoint.stem, enable_version_counter=False),
         QuantizationSchedule(stage.inputs_from, stage.weights_from),
@@ -69,6 +86,7 @@ def fit(
         callbacks=callbacks,
         logger=CSVLogger(checkpoint.parent, "log", checkpoint.stem),
         num_sanity_val_steps=0,
+        precision=precision,
         enable_model_summary=False,
         enable_progress_bar=progress,
     )
