@@ -36,7 +36,7 @@ class Recipe:
     shift: int
     flip: bool
     exact: bool
-    precision: Literal["32-true", "bf16-mixed"]
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
     scheme: dict[str, str | None] | None = None
     start: str = ""
     input: tuple[int, int, int] = (0, 0, 0)
