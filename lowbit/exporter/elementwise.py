@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.fx import Node
 
+from lowbit.nn.stated import exp_op, sigmoid_op, sqrt_op
 from lowbit.quant.snap import snap_op
 
 aten = torch.ops.aten
@@ -109,7 +110,8 @@ RISING = (
 WAYWARD = (
     *(aten.abs.default, aten.tanh.default, aten.sigmoid.default, aten.hardsigmoid.default),
     *(aten.hardswish.default, aten.hardswish_.default, aten.silu.default, aten.silu_.default),
-    *(aten.gelu.default, aten.elu.default, aten.sign.default),
+    *(aten.gelu.default, aten.elu.default, aten.sign.default, aten.exp.default),
+    *(exp_op._opoverload, sigmoid_op._opoverload, sqrt_op._opoverload),
 )
 ELEMENTWISE |= dict.fromkeys(RISING, rises) | dict.fromkeys(WAYWARD, unknown)
 

@@ -15,6 +15,7 @@ from lowbit.exporter.capture import Captured
 aten = torch.ops.aten
 CONVOLUTIONS = {aten.conv1d.default, aten.conv2d.default, aten.conv1d.padding, aten.conv2d.padding}
 PRODUCTS = {aten.linear.default, *CONVOLUTIONS}
+TRANSPOSED = {aten.conv_transpose2d.input, aten.conv_transpose1d.default}
 
 
 def fold_batch_norms(captured: Captured) -> None:
@@ -27,7 +28,7 @@ def fold_batch_norms(captured: Captured) -> None:
 def foldable(norm: Node, captured: Captured) -> bool:
     product, mean = norm.args[0], norm.args[3]
     return (
-        product.target in PRODUCTS
+        product.target in PRODUCTS | TRANSPOSED
         and len(product.users) == 1
         and product.args[1] in captured.constants
         and product.args[1] not in captured.specs
@@ -46,18 +47,33 @@ def fold(norm: Node, captured: Captured) -> None:
     a = a if gamma is None else gamma * a
     shift = a * (bias.double() - mean)
     shift = shift if beta is None else shift + beta
-    set_weight_and_bias(product, captured, w.double() * a.reshape(-1, *[1] * (w.ndim - 1)), shift)
+    set_weight_and_bias(product, captured, w.double() * by_output(product, w, a), shift)
     norm.replace_all_uses_with(product)
     captured.outputs = [product if n is norm else n for n in captured.outputs]
     captured.operations.remove(norm)
     norm.graph.erase_node(norm)
 
 
+def by_output(product: Node, w: Tensor, a: Tensor) -> Tensor:
+    """One number for each output channel, in the shape that multiplies the weights."""
+    sides = [1] * (w.ndim - 2)
+    if product.target not in TRANSPOSED:
+        return a.reshape(-1, 1, *sides)
+    groups = len(a) // w.shape[1]
+    return a.reshape(groups, 1, -1).expand(-1, len(w) // groups, -1).reshape(len(w), -1, *sides)
+
+
+def outputs(product: Node, w: Tensor) -> int:
+    """How many output channels a layer has; a transposed convolution's come second."""
+    groups = (*product.args, 1)[6] if len(product.args) > 6 else 1
+    return w.shape[1] * groups if product.target in TRANSPOSED else len(w)
+
+
 def weight_and_bias(product: Node, captured: Captured) -> tuple[Tensor, Tensor]:
     """A missing bias is zeros."""
     w = captured.constants[product.args[1]]
     bias = product.args[2] if len(product.args) > 2 else None
-    return w, w.new_zeros(len(w)) if bias is None else captured.constants[bias]
+    return w, w.new_zeros(outputs(product, w)) if bias is None else captured.constants[bias]
 
 
 def set_weight_and_bias(product: Node, captured: Captured, w: Tensor, bias: Tensor) -> None:

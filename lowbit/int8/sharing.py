@@ -5,12 +5,16 @@ An activation that clamps runs in the requantization of what it reads. What move
 by side has the parameters of the whole.
 """
 
+import operator
+
 import torch
 from torch.fx import Node
 
 from lowbit.exporter import elementwise
 from lowbit.exporter.capture import Captured
-from lowbit.int8.fold import PRODUCTS
+from lowbit.exporter.rules.part import whole_of
+from lowbit.exporter.rules.place import BILINEAR, NEAREST
+from lowbit.int8.fold import PRODUCTS, TRANSPOSED
 
 aten = torch.ops.aten
 INF = float("inf")
@@ -34,6 +38,8 @@ MOVERS = {
     *(aten.flatten.using_ints, aten.view.default, aten.reshape.default, aten.squeeze.dims),
     *(aten.unsqueeze.default, aten.squeeze.dim, aten.squeeze.default),
     *(aten.permute.default, aten.transpose.int, aten.cat.default, aten.pad.default),
+    *(aten.slice.Tensor, aten.select.int, operator.getitem),
+    *(*NEAREST, *BILINEAR),
 }
 POOLS = {
     *(aten.max_pool2d.default, aten.max_pool1d.default),
@@ -56,7 +62,7 @@ def fused(captured: Captured) -> dict[Node, Node]:
             continue
         source = node.args[0]
         lo, hi = clamp_ends(node)
-        anchors = PRODUCTS | SUMS | FACTORS
+        anchors = PRODUCTS | TRANSPOSED | SUMS | FACTORS
         if source.target in anchors and len(source.users) == 1 and lo <= 0 <= hi:
             found[node] = source
     return found
@@ -80,6 +86,9 @@ def shares(captured: Captured) -> dict[Node, Node]:
 
 
 def tensors(node: Node) -> list[Node]:
+    """The float tensors that it reads; for a part of a split, the whole."""
+    if node.target is operator.getitem:
+        return [whole_of(node)]
     return [n for n in node.all_input_nodes if is_float(n)]
 
 

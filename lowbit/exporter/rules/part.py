@@ -112,7 +112,11 @@ def embedding(lowering: Lowering, node: Node) -> Value:
     return lowering.emit(ops.Embed(), (value, rows), axes, node)
 
 
-SOURCES[aten.embedding.default] = lambda lowering, node: [node.args[1]]
+def index_source(lowering: Lowering, node: Node) -> list[Node]:
+    return [n for n in node.all_input_nodes if n is not node.args[0]]
+
+
+SOURCES[aten.embedding.default] = index_source
 
 
 @rule(aten.to.dtype, aten._to_copy.default)

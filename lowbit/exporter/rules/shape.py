@@ -25,9 +25,9 @@ def reshape(lowering: Lowering, node: Node, value: Value, whole: Node | None = N
     """`value` in the shape of `node`; it comes from `whole`, or from the node's first operand."""
     batch, *shape = node.meta["val"].shape
     source = (whole or node.args[0]).meta["val"].shape[0]
-    if isinstance(batch, int) and isinstance(source, int):
-        raise refuse(node, "the size of the batch became a constant: x.shape[0] or -1, not len(x)")
-    if isinstance(batch, int) or batch != source or not all(isinstance(s, int) for s in shape):
+    if isinstance(batch, int):
+        raise refuse(node, "the batch became a constant: write x.shape[0] or -1, not len(x)")
+    if batch != source or not all(isinstance(s, int) for s in shape):
         raise refuse(node, f"it mixes the batch with other axes: {tuple(node.meta['val'].shape)}")
     axes = tuple(range(len(shape)))
     sides = [s for s in value.shape[:-1] if s > 1]

@@ -6,9 +6,10 @@ from torch.fx import Node
 
 from lowbit.exporter.errors import refuse
 from lowbit.exporter.lower import Value
+from lowbit.exporter.rules import place
 from lowbit.exporter.rules.product import absorb_pad, defaults, padding_of, tupled
 from lowbit.int8 import parameters as rounding
-from lowbit.int8.fold import CONVOLUTIONS, weight_and_bias
+from lowbit.int8.fold import CONVOLUTIONS, TRANSPOSED, weight_and_bias
 from lowbit.int8.lower import Int8Lowering, rule
 from lowbit.int8.sharing import CLAMPS, clamp_ends
 from lowbit.ir import Op, ops
@@ -33,11 +34,15 @@ def coded(lowering: Int8Lowering, node: Node) -> bool:
 
 
 def finish(
-    lowering: Int8Lowering, node: Node, activation: Node, value: Value, op: Op, layout
+    lowering: Int8Lowering, node: Node, activation: Node, value: Value, op: Op, layout, turn=None
 ) -> Value:
-    """Codes the weights, in the graph's order of axes, and emits the product and its end."""
+    """Codes the weights, in the graph's order of axes, and emits the product and its end.
+
+    `turn` brings weights whose outputs are not first into an order where they are.
+    """
     x, out = lowering.codes[value.name], lowering.parameters[activation]
     weight, bias = (t.numpy() for t in weight_and_bias(node, lowering.captured))
+    weight = turn(weight) if turn else weight
     if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
         raise refuse(node, "its weights are NaN or infinite: the model has diverged")
     codes, scales = lowering.coded(node, weight, bias, x, out)
@@ -60,6 +65,40 @@ def linear(lowering: Int8Lowering, node: Node, activation: Node) -> Value | None
         return None
     value = lowering.natural(value, node)
     return finish(lowering, node, activation, value, ops.Linear(), (0, 1))
+
+
+@rule(*TRANSPOSED)
+def conv_transpose(lowering: Int8Lowering, node: Node, activation: Node) -> Value | None:
+    """A convolution over the codes with zero points between them."""
+    value = lowering.quantized(node.args[0]) if coded(lowering, node) else None
+    if value is None:
+        return None
+    groups = place.transposed_arguments(node)[6]
+    kernel = tuple(lowering.captured.constants[node.args[1]].shape[2:])
+    stride, pads, dilation = place.windows(node, kernel)
+    worth = lowering.codes[value.name]
+    value = place.stretched(lowering, node, value, stride, worth.zero_point)
+    lowering.worth(value, worth)
+    zero = worth.zero_point if any(map(any, pads)) else 0
+    op = ops.Conv((1,) * len(kernel), pads, dilation, groups, zero)
+    layout = range(len(kernel) + 2)
+    return finish(lowering, node, activation, value, op, layout, lambda w: place.turned(w, groups))
+
+
+@rule(aten.matmul.default, aten.bmm.default, torch.ops.lowbit.matmul.default)
+def matmul(lowering: Int8Lowering, node: Node, activation: Node) -> Value | None:
+    """Two tensors of codes; a constant one is left to floats."""
+    if any(n in lowering.captured.constants for n in node.args):
+        return None
+    values = [lowering.quantized(n) for n in node.args]
+    if any(v is None for v in values):
+        return None
+    a, b = (lowering.natural(v, node) for v in values)
+    x, y = (lowering.codes[v.name] for v in (a, b))
+    sums = lowering.emit(ops.MatMul((x.zero_point, y.zero_point)), (a, b), a.axes, node)
+    scales = np.array([y.scale], np.float32)
+    out = lowering.parameters[activation]
+    return lowering.requantize(activation, sums, x.scale, out, scales=scales)
 
 
 @rule(*CONVOLUTIONS)

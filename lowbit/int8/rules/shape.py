@@ -1,30 +1,77 @@
 """Pooling and what moves values: codes stay codes, with the scale and zero point they had."""
 
+import numpy as np
 import torch
 from torch.fx import Node
 
 from lowbit.exporter.errors import refuse
 from lowbit.exporter.lower import RULES as FLOAT_RULES
 from lowbit.exporter.lower import Value
-from lowbit.exporter.rules import pool
+from lowbit.exporter.rules import place, pool
 from lowbit.exporter.rules.product import tupled
 from lowbit.int8.lower import Int8Lowering, rule
-from lowbit.int8.sharing import MOVERS
+from lowbit.int8.sharing import MOVERS, tensors
 from lowbit.ir import ops
+from lowbit.spec import INT8, QuantSpec
 
 aten = torch.ops.aten
 WINDOWS = (aten.avg_pool2d.default, aten.avg_pool1d.default)
 ADAPTIVE = (aten.adaptive_avg_pool2d.default, aten.adaptive_avg_pool1d.default)
 
 
-@rule(*MOVERS - {aten.cat.default}, aten.max_pool2d.default, aten.max_pool1d.default)
+OWN = {aten.cat.default, aten.pad.default, *place.BILINEAR}
+
+
+@rule(*MOVERS - OWN, aten.max_pool2d.default, aten.max_pool1d.default)
 def move(lowering: Int8Lowering, node: Node, _: Node) -> Value | None:
     """The exporter's rule, which does not mind what the integers are worth."""
+    (source,) = tensors(node)
+    value = lowering.quantized(source)
+    if value is None:
+        return None
+    lowering.values[source] = value
+    return lowering.worth(FLOAT_RULES[node.target](lowering, node), lowering.codes[value.name])
+
+
+@rule(aten.pad.default)
+def pad(lowering: Int8Lowering, node: Node, _: Node) -> Value | None:
+    """With the code of the number, which a range that holds it has."""
     value = lowering.quantized(node.args[0])
     if value is None:
         return None
-    lowering.values[node.args[0]] = value
-    return lowering.worth(FLOAT_RULES[node.target](lowering, node), lowering.codes[value.name])
+    worth = lowering.codes[value.name]
+    number = place.padding_arguments(node)[1] / worth.scale + worth.zero_point
+    code = int(np.clip(np.rint(number), INT8.lo, INT8.hi))
+    return lowering.worth(place.padded(lowering, node, value, code), worth)
+
+
+@rule(*place.BILINEAR)
+def bilinear(lowering: Int8Lowering, node: Node, _: Node) -> Value | None:
+    """Weights in steps of 1 / 1024 along each side, one rounding at the end."""
+    value = lowering.quantized(node.args[0])
+    if value is None:
+        return None
+    worth, rank = lowering.codes[value.name], len(value.axes)
+    sums = value
+    for axis in range(1, rank):
+        sums = lowering.arrange(sums, (*(a for a in sums.axes if a != axis), axis), node)
+        weights = whole_weights(place.interpolation(node, axis - 1, sums.shape[-1]))
+        name = lowering.constant(weights, WEIGHTS, f"{node.name}.weights")
+        sums = lowering.emit(ops.Linear(), (sums, name), sums.axes, node)
+    one = STEPS ** (rank - 1)
+    return lowering.requantize(node, sums, worth.scale / one, worth, bias=-worth.zero_point * one)
+
+
+STEPS = 1024
+WEIGHTS = QuantSpec(0, STEPS)
+
+
+def whole_weights(weights: np.ndarray) -> np.ndarray:
+    """Rows of weights that sum to 1 as integers that sum to STEPS."""
+    codes = np.rint(weights.astype(np.float64) * STEPS).astype(np.int64)
+    spare = STEPS - codes.sum(1)
+    codes[np.arange(len(codes)), codes.argmax(1)] += spare
+    return codes
 
 
 @rule(aten.cat.default)
