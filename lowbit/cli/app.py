@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 import lowbit
-from lowbit.cli import doctor, inference, models, sweep, training, zoo
+from lowbit.cli import bench, doctor, inference, models, sweep, training, zoo
 from lowbit.cli.errors import expected, line
 
 app = typer.Typer(
@@ -33,6 +33,7 @@ for panel, commands in COMMANDS.items():
         settings = FORWARDS if command is training.train else None
         app.command(rich_help_panel=panel, context_settings=settings)(command)
 app.add_typer(zoo.app, name="zoo", rich_help_panel="Start here")
+app.add_typer(bench.app, name="bench", rich_help_panel="Exported files")
 
 
 def show_version(wanted: bool) -> None:

@@ -53,6 +53,7 @@ def command(config: Config) -> str:
         "--seed": str(config["seed"]),
         "--data": config["data"]["name"],
         "--batch": ",".join(map(str, measure["batches"])),
+        "--threads": ",".join(map(str, measure["threads"])),
         "--rounds": str(measure["rounds"]),
         "--store": "again",
     }

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 import lowbit
 from lowbit.data import FashionMNIST
 from lowbit.ir import Graph
+from lowbit.plain import plain
 from lowbit.sweep import data as datasets
 from lowbit.sweep import latency, memory
 from lowbit.sweep.config import Config
@@ -46,7 +47,8 @@ def run(config: Config, scratch: Path, tell: Tell) -> Found:
         tell(0.95, "running")
         result |= quality(model, graph, file, images, data)
         tell(0.97, "timing")
-        times = latency.measured(file, float_twin(factory), images, **config["measure"])
+        twin = plain(float_twin(factory))
+        times = latency.measured(file, twin, images, **config["measure"])
         network = file.read_bytes()
     shutil.rmtree(scratch, ignore_errors=True)
     measured = {
@@ -67,5 +69,5 @@ def pixels(data: FashionMNIST) -> Tensor:
 def exported(model: nn.Module, scheme: Scheme, how: Recipe, seed: int, data: FashionMNIST) -> Graph:
     if scheme.calibrated:
         batches = first_batches(how, seed, data, max(1, how.recalibrate))
-        return lowbit.ptq(model, batches, how.calibration, weight_bits=scheme.widths[0])
+        return lowbit.ptq(plain(model), batches, how.calibration, weight_bits=scheme.widths[0])
     return lowbit.export(model, pixels(data)[:2])

@@ -203,7 +203,9 @@ def test_the_command_of_a_trial_asks_for_that_trial():
     from lowbit.cli import sweep as cli
 
     text = "larq_cnn(widths=[8, 8, 8])"
-    grid = Grid(["lsq:2/pact:4", "wta2"], [text], [Recipe(lr=0.5)], [3], "fashion_mnist_subset")
+    grid = Grid(
+        ["lsq:2/pact:4", "wta2"], [text], [Recipe(lr=0.5)], [3], "fashion_mnist_subset", [1, 2]
+    )
     for config in grid.configs():
         words = shlex.split(command(config))[2:]
         said = dict(zip(words[::2], words[1::2], strict=True))
@@ -214,6 +216,7 @@ def test_the_command_of_a_trial_asks_for_that_trial():
             [int(said["--seed"])],
             said["--data"],
             batches=cli.numbers(said["--batch"]),
+            threads=cli.numbers(said["--threads"]),
             rounds=int(said["--rounds"]),
         )
         assert [key(c) for c in again.configs()] == [key(config)]

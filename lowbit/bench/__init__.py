@@ -1,0 +1,1 @@
+"""Whole networks against other people's runtimes: the same float network in each, in turns."""

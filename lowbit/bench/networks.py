@@ -1,0 +1,35 @@
+"""Which networks are raced, and in which forms of ours: (network, scheme) as lowbit.sweep has them.
+
+A float network and the low-bit ones of its size: Bi-Real Net is the binary ResNet-18. `exact`
+keeps first and last layers at 8 bits, so that all products are of integers.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    float: str
+    ours: tuple[tuple[str, str], ...]
+
+
+NETWORKS = {
+    "resnet18": Entry(
+        "resnet18",
+        (
+            ("resnet18", "ptq-w8a8"),
+            ("resnet18(exact=True)", "lsq-w4a4"),
+            ("resnet18(exact=True)", "lsq-w2a2"),
+            ("resnet18(exact=True)", "lsq-wta8"),
+            ("birealnet18(exact=True)", "w1a1"),
+        ),
+    ),
+    "mobilenet_v1": Entry("mobilenet_v1", (("mobilenet_v1", "ptq-w8a8"),)),
+    "quicknet": Entry("quicknet", (("quicknet(exact=True)", "w1a1"),)),
+}
+
+
+def entry(name: str, schemes: list[str]) -> Entry:
+    """One of the table, or any network of the zoo; `schemes` replace the forms of ours."""
+    known = NETWORKS.get(name, Entry(name, ((name, "ptq-w8a8"),)))
+    return Entry(known.float, tuple((name, text) for text in schemes)) if schemes else known
