@@ -32,7 +32,10 @@ def interleaved(contestants: Mapping[str, Callable[[], object]], rounds: int) ->
 
 
 def samples(
-    contestants: Mapping[str, Callable[[], object]], rounds: int, warm: int = WARM
+    contestants: Mapping[str, Callable[[], object]],
+    rounds: int,
+    warm: int = WARM,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, list[float]]:
     """The milliseconds of every run, in turns as `interleaved` has it, in the order of time: the
     i-th of each are neighbours, so that their ratio is free of drift."""
@@ -42,9 +45,9 @@ def samples(
     times: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(rounds):
         for name, run in contestants.items():
-            start = time.perf_counter()
+            start = clock()
             run()
-            times[name].append(1000 * (time.perf_counter() - start))
+            times[name].append(1000 * (clock() - start))
     return times
 
 

@@ -6,6 +6,7 @@ python scripts/readme_table.py --check    fails if it is out of date
 quickstart.json      lowbit quickstart: its results.json
 larq_recipe.csv      python scripts/accuracy_larq_recipe.py
 training_step.json   python scripts/bench_training.py --json
+kernels_*.csv        python scripts/bench_kernels.py --csv scripts/results; the last is shown
 """
 
 import csv
@@ -14,6 +15,8 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import mean, stdev
+
+from bench_verdicts import grouped, verdicts
 
 ROOT = Path(__file__).parents[1]
 README, RESULTS = ROOT / "README.md", ROOT / "scripts" / "results"
@@ -71,6 +74,36 @@ def training(text: str) -> str:
     )
 
 
+def kernels() -> Iterator[str]:
+    """Ours beside the others, then the targets."""
+    found = sorted(RESULTS.glob("kernels_*.csv"))
+    if not found:
+        return
+    rows: list[dict[str, object]] = list(csv.DictReader(found[-1].read_text().splitlines()))
+    lines = []
+    for (op, dtype, shape), case in grouped(rows).items():
+        eight = {peer: t for peer, t in case.peers.items() if "int8" in peer}
+        best = min(eight, key=lambda peer: eight[peer], default="")
+        others = [f"{case.peers['torch-fp32']:.3g}" if "torch-fp32" in case.peers else ""]
+        others += [f"{eight[best]:.3g} ({best.removesuffix('-int8')})" if best else ""]
+        share = f"{case.share:.0%}"
+        lines.append([f"{op} {shape}", dtype, f"{case.milliseconds:.3g}", share, *others])
+    _, machine, day, threads = found[-1].stem.split("_")
+    yield titled(
+        f"Kernels (`scripts/bench_kernels.py`), {threads} of {machine}, {day}: medians in ms, all "
+        "contestants in turns in one process. The ceiling is this machine's, from registers alone "
+        "or, for one row, a plain read of the weights' bytes.",
+        ["step", "codes", "lowbit", "of the ceiling", "torch float32", "fastest int8 peer"],
+        lines,
+    )
+    targets = [v.line() for v in verdicts(rows)]
+    yield titled(
+        "The same measurements against their targets.",
+        ["target", "wanted", "reached", "met"],
+        [[target, f"`{wanted}`", reached, met] for target, wanted, reached, met in targets],
+    )
+
+
 TABLES: dict[str, Callable[[str], str]] = {
     "quickstart.json": quickstart,
     "larq_recipe.csv": recipe,
@@ -91,6 +124,7 @@ def tables() -> Iterator[str]:
     for name, write in TABLES.items():
         if (RESULTS / name).exists():
             yield write((RESULTS / name).read_text())
+    yield from kernels()
 
 
 def section() -> str:

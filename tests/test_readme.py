@@ -20,7 +20,8 @@ def test_the_python_example_runs(tmp_path, monkeypatch):
     assert np.array_equal(names["logits"], expected)
 
 
-def test_the_measured_section_is_what_was_measured():
+def test_the_measured_section_is_what_was_measured(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
     path = ROOT / "scripts" / "readme_table.py"
     specification = importlib.util.spec_from_file_location("readme_table", path)
     script = importlib.util.module_from_spec(specification)

@@ -1,0 +1,50 @@
+"""The benchmark of kernels: its lines have the stated fields, its verdicts the stated signs."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+FIELDS = ["op", "shape", "dtype", "kernel", "threads", "median_ms", "gops", "ceiling_gops", "peer"]
+
+
+@pytest.fixture
+def verdicts(monkeypatch):
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    import bench_verdicts
+
+    return bench_verdicts.verdicts
+
+
+def row(peer, milliseconds, dtype="w2a8", **more):
+    named = {"op": "linear", "shape": "1x4096x4096", "dtype": dtype, "kernel": "k", "threads": 1}
+    return named | {"median_ms": milliseconds, "gops": 8.0, "ceiling_gops": 10.0, "peer": peer}
+
+
+def test_one_json_object_a_line():
+    command = [sys.executable, str(SCRIPTS / "bench_kernels.py"), "--json", "--alone"]
+    command += ["--only", "conv1x1", "--seconds", "0.01"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    (found,) = (json.loads(line) for line in done.stdout.splitlines())
+    assert list(found) == FIELDS
+    assert found["peer"] is None
+
+
+def test_a_target_is_met_or_missed(verdicts):
+    ours = [row(None, 0.2), row("torch-fp32", 4.0), row(None, 0.1, "w1a1")]
+    found = {v.target: v for v in verdicts(ours)}
+    share = found["3. ternary 1x4096x4096, of torch float32's time"]
+    assert share.reached == pytest.approx(0.05)
+    assert share.met
+    read = found["3. ternary 1x4096x4096, times a read of its bytes"]
+    assert read.reached == pytest.approx(1.25)
+    assert read.line()[1:] == ["<= 1.4", "1.25", "yes"]
+    slow = {v.target: v for v in verdicts([row(None, 2.0), *ours[1:]])}
+    assert not slow["3. ternary 1x4096x4096, of torch float32's time"].met
+
+
+def test_what_was_not_measured_has_no_verdict(verdicts):
+    assert verdicts([row(None, 0.2)]) == []
