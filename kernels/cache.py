@@ -20,11 +20,11 @@ import warnings
 from pathlib import Path
 
 import numba
-import platformdirs
 from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
+from lowbit import exponential, spec
 from lowbit.kernels import cpu
 
 DIGEST = 32
@@ -32,7 +32,8 @@ DIGEST = 32
 
 def sources() -> list[Path]:
     """Every file whose change may change the machine code."""
-    return sorted(Path(__file__).parent.rglob("*.py"))
+    outside = [Path(module.__file__) for module in (exponential, spec) if module.__file__]
+    return [*sorted(Path(__file__).parent.rglob("*.py")), *outside]
 
 
 @functools.cache
@@ -45,8 +46,7 @@ def key() -> str:
 @functools.cache
 def directory() -> Path | None:
     """The keyed directory, made if need be. None, with a warning, if there cannot be one."""
-    root = os.environ.get("LOWBIT_CACHE") or platformdirs.user_cache_dir("lowbit")
-    path = Path(root) / f"kernels-{key()}"
+    path = Path(os.environ.get("LOWBIT_CACHE") or home()) / f"kernels-{key()}"
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         check(path)
@@ -59,6 +59,12 @@ def directory() -> Path | None:
         )
         return None
     return path
+
+
+def home() -> str:
+    import platformdirs  # takes longer to import than a small network to load
+
+    return platformdirs.user_cache_dir("lowbit")
 
 
 def check(path: Path) -> None:

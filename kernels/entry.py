@@ -5,8 +5,9 @@ parameter record and the range of its outermost loop. One signature, so that an 
 loop over addresses.
 """
 
+import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from numba import njit, types
@@ -16,22 +17,55 @@ from lowbit.kernels.cache import KernelCache
 
 KERNEL = types.void(types.int64, types.int64, types.int64)
 
-# Division by zero is for callers to rule out, and nothing may contract or reorder float32. Only
-# compiled code calls these, so that half of what Numba makes by default would be waste.
-inner = njit(
-    error_model="numpy", nogil=True, _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True
-)
+OPTIONS = {"error_model": "numpy", "_nrt": False}  # nothing may contract or reorder float32
+
+
+class Inner:
+    """A function that compiled code calls, made known to Numba when it is first compiled: of the
+    hundreds that importing the kernels defines, a network needs a few."""
+
+    def __init__(self, function: Callable) -> None:
+        self.function = function
+
+    @functools.cached_property
+    def dispatcher(self) -> Any:
+        wrappers = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+        return njit(nogil=True, **OPTIONS, **wrappers)(self.function)
+
+    @property
+    def _numba_type_(self) -> types.Dispatcher:
+        return self.dispatcher._numba_type_
+
+
+def inner(function: Any) -> Any:
+    """Division by zero is for callers to rule out."""
+    return Inner(function)
 
 
 @functools.cache
 def compiled(function: Callable, name: str, signature=KERNEL) -> Any:
     """`.address` is a C function; `.ctypes` calls it without the GIL. `name` is its own file's."""
+    for tell in LISTENERS:
+        tell(name)
     entry: Any = CFunc(
         function,
         (signature.args, signature.return_type),
         locals={},
-        options={"error_model": "numpy", "_nrt": False},
+        options=OPTIONS,
     )
     entry._cache = KernelCache(name)
     entry.compile()
     return entry
+
+
+LISTENERS: list[Callable[[str], None]] = []
+
+
+@contextlib.contextmanager
+def told(listener: Callable[[str], None]) -> Iterator[None]:
+    """Calls the listener with a name before each function is compiled, or found in the cache."""
+    LISTENERS.append(listener)
+    try:
+        yield
+    finally:
+        LISTENERS.remove(listener)

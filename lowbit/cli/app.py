@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 import lowbit
-from lowbit.cli import bench, doctor, inference, models, sweep, training, zoo
+from lowbit.cli import bench, doctor, inference, models, sweep, training, warmup, zoo
 from lowbit.cli.errors import expected, line
 
 app = typer.Typer(
@@ -21,7 +21,7 @@ COMMANDS = {
     "Train and export (needs the extra: lowbit\\[train])": (
         *(training.train, models.summary, models.export, models.verify, sweep.sweep),
     ),
-    "Exported files": (inference.run, inference.inspect),
+    "Exported files": (inference.run, inference.inspect, warmup.warmup),
 }
 FORWARDS = {  # its options, --help included, are another program's
     "allow_extra_args": True,

@@ -1,6 +1,7 @@
 """Compiled kernels on disk: found again, never trusted blindly, never in the way."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from lowbit.kernels import cache
 
+LOWBIT = re.compile(r"^from lowbit(?:\.(\w+)[.\w]*)? import (?:(?<=lowbit import )(\w+))?", re.M)
 COMPILE = """
 import warnings
 from numba import types
@@ -78,5 +80,9 @@ def test_somebody_elses_directory_is_refused(tmp_path, monkeypatch):
 
 
 def test_every_source_is_in_the_key():
-    names = {path.name for path in cache.sources()}
-    assert {"window.py", "generic.py", "simd.py", "loop.py"} <= names
+    """All files of the kernels, and what they take from elsewhere in lowbit."""
+    paths = cache.sources()
+    assert {"window.py", "generic.py", "simd.py", "loop.py"} <= {path.name for path in paths}
+    taken = {match for path in paths for match in LOWBIT.findall(path.read_text())}
+    outside = {part for pair in taken for part in pair if part and part != "kernels"}
+    assert outside == {"exponential", "spec"} == {p.stem for p in paths[-2:]}
