@@ -1,6 +1,15 @@
-"""Other people's formats: 8-bit graphs as TensorFlow Lite flatbuffers."""
+"""Other people's formats. Each needs packages of the extra `interop`, imported when it is used."""
+
+import importlib
 
 from lowbit.interchange.errors import InterchangeError
-from lowbit.interchange.tflite import to_tflite
 
-__all__ = ["InterchangeError", "to_tflite"]
+HOMES = {"to_tflite": "tflite", "to_onnx": "onnx_write"}
+
+__all__ = ["InterchangeError", *HOMES]
+
+
+def __getattr__(name: str):
+    if name not in HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{HOMES[name]}"), name)

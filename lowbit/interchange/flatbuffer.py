@@ -87,14 +87,17 @@ def quantization(scales: np.ndarray, zero_point: int, shape: list[int]) -> Any:
 OPTIONS = {
     "ADD": "AddOptions",
     "AVERAGE_POOL_2D": "Pool2DOptions",
+    "CAST": "CastOptions",
     "CONCATENATION": "ConcatenationOptions",
     "CONV_2D": "Conv2DOptions",
     "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
     "FULLY_CONNECTED": "FullyConnectedOptions",
+    "GATHER": "GatherOptions",
     "MAX_POOL_2D": "Pool2DOptions",
     "MUL": "MulOptions",
     "PADV2": "PadV2Options",
     "RESHAPE": "ReshapeOptions",
+    "STRIDED_SLICE": "StridedSliceOptions",
     "SUB": "SubOptions",
     "TRANSPOSE": "TransposeOptions",
 }

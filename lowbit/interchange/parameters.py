@@ -12,7 +12,8 @@ class Worth(NamedTuple):
     zero_point: int
 
 
-KEEPS = (ops.MaxPool, ops.MeanCodes, ops.Reshape, ops.Transpose, ops.Concat)
+MOVES = (ops.Reshape, ops.Transpose, ops.Concat, ops.Slice, ops.Pad, ops.Spread, ops.ResizeNearest)
+KEEPS = (ops.MaxPool, ops.MeanCodes, *MOVES)
 
 
 def recodes_input(node: Node, graph: Graph) -> bool:
@@ -27,7 +28,9 @@ def recodes_input(node: Node, graph: Graph) -> bool:
 def worths(graph: Graph) -> dict[str, Worth]:
     known: dict[str, Worth] = {}
     for node in graph.nodes:
-        if isinstance(node.op, KEEPS) and node.inputs[0] in known:
+        if isinstance(node.op, ops.Lookup):
+            known[node.output] = read_as(graph, node.output)
+        elif isinstance(node.op, KEEPS) and node.inputs[0] in known:
             known[node.output] = known[node.inputs[0]]
         elif hasattr(node.op, "scale") and hasattr(node.op, "zero_point"):
             known[node.output] = Worth(node.op.scale, node.op.zero_point)
@@ -35,3 +38,42 @@ def worths(graph: Graph) -> dict[str, Worth]:
             bias = int(graph.constant(node.inputs[1])[0])
             known[node.inputs[0]] = Worth(node.op.scale, -bias)  # type: ignore[attr-defined]
     return known
+
+
+def read_as(graph: Graph, name: str) -> Worth:
+    """What a table's codes are worth, as the first node that minds takes them.
+
+    Where none says, as with a product of codes without padding, whose zero point is in the bias,
+    any worth will do.
+    """
+    for node in graph.nodes:
+        if name not in node.inputs:
+            continue
+        found = reading(graph, node, node.inputs.index(name))
+        if found is not None:
+            return found
+    return Worth(1.0, 0)
+
+
+def reading(graph: Graph, node: Node, place: int) -> Worth | None:
+    """What `node` takes the codes of one operand to be worth; None if it does not mind."""
+    op = node.op
+    if isinstance(op, KEEPS):
+        return read_as(graph, node.output)
+    if isinstance(op, ops.AddD | ops.AddF):
+        return Worth((op.scale_a, op.scale_b)[place], op.zeros[place])
+    if isinstance(op, ops.Sub) and node.inputs[1] in graph.constants:
+        return Worth(dequantizing_scale(graph, node), int(graph.constant(node.inputs[1]).item()))
+    after = next((n for n in graph.nodes if node.output in n.inputs), None)
+    if after is None or not isinstance(after.op, ops.RequantizeD | ops.RequantizeF):
+        return None
+    if isinstance(op, ops.MulCodes):
+        factor = float(graph.constant(after.inputs[2])[0])
+        return Worth((after.op.input_scale, factor)[place], op.zeros[place])
+    padded = isinstance(op, ops.Conv) and any(map(any, op.padding))
+    return Worth(after.op.input_scale, op.pad_value if padded else 0)  # type: ignore[attr-defined]
+
+
+def dequantizing_scale(graph: Graph, node: Node) -> float:
+    factors = (n.inputs[1] for n in graph.nodes if node.output == n.inputs[0])
+    return float(graph.constant(next(factors)).item())

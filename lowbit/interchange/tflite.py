@@ -214,6 +214,47 @@ def concat(writer: Writer, node: Node) -> None:
     writer.operator("CONCATENATION", operands, node, axis=node.op.axis + 1)
 
 
+def lookup(writer: Writer, node: Node) -> None:
+    """table[q + 128, or of channel c 256 more for each before it]: TensorFlow Lite has tables of a
+    few functions alone, but rows can be gathered by any index."""
+    x, table = node.inputs[0], writer.graph.constant(node.inputs[1])
+    shape = (writer.batch, *writer.types[x].shape)
+    rows = np.arange(len(table), dtype=np.int64) * table.shape[1] - node.op.start  # type: ignore[attr-defined]
+    wide, index = (
+        writer.model.tensor(f"{node.output} {n}", shape, "int32") for n in ("wide", "at")
+    )
+    writer.model.operator("CAST", [writer.place(x)], [wide])
+    writer.model.operator("ADD", [wide, writer.indices(f"{node.output} rows", rows)], [index])
+    worth = writer.worth[node.output]
+    flat = table.reshape(-1)
+    values = writer.model.tensor(f"{node.output} table", flat.shape, "int8", flat, *worth)
+    writer.operator("GATHER", [values, index], node, axis=0)
+
+
+def pad(writer: Writer, node: Node) -> None:
+    assert isinstance(node.op, ops.Pad)
+    worth = writer.codes(node.inputs[0], node)
+    amounts = writer.indices(f"{node.output} pads", [(0, 0), *node.op.padding, (0, 0)])
+    value = writer.model.tensor(f"{node.output} fill", (), "int8", np.int8(node.op.value), *worth)
+    writer.operator("PADV2", [writer.place(node.inputs[0]), amounts, value], node)
+
+
+def cut(writer: Writer, node: Node) -> None:
+    assert isinstance(node.op, ops.Slice)
+    shape = writer.types[node.inputs[0]].shape
+    begin, end, step = [0] * (len(shape) + 1), [writer.batch, *shape], [1] * (len(shape) + 1)
+    axis = node.op.axis + 1
+    begin[axis], end[axis], step[axis] = node.op.start, node.op.stop, node.op.step
+    limits = [
+        writer.indices(f"{node.output} {what}", values)
+        for what, values in (("begin", begin), ("end", end), ("step", step))
+    ]
+    masks = dict.fromkeys(
+        ("beginMask", "endMask", "ellipsisMask", "newAxisMask", "shrinkAxisMask"), 0
+    )
+    writer.operator("STRIDED_SLICE", [writer.place(node.inputs[0]), *limits], node, **masks)
+
+
 def quantize(writer: Writer, node: Node) -> None:
     writer.operator("QUANTIZE", [writer.place(node.inputs[0])], node)
 
@@ -245,4 +286,7 @@ RULES: dict[type, Callable[[Writer, Node], None]] = {
     ops.Transpose: transpose,
     ops.Concat: concat,
     ops.Mul: dequantize,
+    ops.Lookup: lookup,
+    ops.Pad: pad,
+    ops.Slice: cut,
 }

@@ -1,5 +1,7 @@
 """Every operation of real networks, in 8 bits: close to the float model, exact in the runtime."""
 
+import importlib
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from lowbit.exporter import ExportError
 from lowbit.int8 import ptq
 from lowbit.ir import evaluate, ops
 from lowbit.runtime import Network
+from lowbit.zoo.bits import FLOAT
 from lowbit.zoo.ds_cnn import ds_cnn
 from lowbit.zoo.unet import UNet
 
@@ -118,14 +121,16 @@ def test_a_unet_goes_through(learned):
     goes_through(UNet(widths=(8, 16, 16), learned=learned), torch.randn(4, 1, 16, 16))
 
 
-SIDES = {"vgg_small": 32}
-BASELINES = ("mobilenet_v1", "mobilenet_v2", "efficientnet_lite0", "resnet18", "resnet50")
+BASELINES = (
+    *("mobilenet_v1", "mobilenet_v2", "efficientnet_lite0", "resnet18", "resnet50"),
+    "vgg_small",
+)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*BASELINES, *SIDES])
+@pytest.mark.parametrize("name", BASELINES)
 def test_float_baselines_go_through(name):
     torch.manual_seed(0)
-    side, channels = SIDES.get(name, 64), 3
-    model = zoo.create_model(name, input_shape=(channels, side, side), classes=10, scheme="float")
-    goes_through(model, torch.rand(4, channels, side, side))
+    family = importlib.import_module(zoo.architecture(name).module)
+    model = getattr(family, name)((3, 64, 64), 10, FLOAT)
+    goes_through(model, torch.rand(4, 3, 64, 64))

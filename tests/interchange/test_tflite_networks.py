@@ -31,9 +31,30 @@ def test_a_network_is_the_same_everywhere(peers, form, integer_only):
     np.testing.assert_array_equal(got, Network(graph, batch=len(x))(x))
 
 
-def test_what_the_format_lacks_is_named():
+@pytest.mark.parametrize("form", ["D", "F"])
+def test_tables_are_gathered(peers, form):
+    """Hard-swish and sigmoid of codes, and a norm's table of each channel."""
+    import torch
+    from torch import nn
+
     from lowbit.int8 import ptq
 
-    model, batches = models.built("mobile")
-    with pytest.raises(InterchangeError, match=r"Lookup.*no operator"):
-        to_tflite(ptq(model, batches))
+    torch.manual_seed(0)
+    layers = (nn.Conv2d(1, 4, 3, padding=1), nn.Hardswish(), nn.MaxPool2d(2), nn.BatchNorm2d(4))
+    model = nn.Sequential(*layers, nn.Conv2d(4, 4, 3), nn.Sigmoid(), nn.ZeroPad2d(1)).eval()
+    model[3].running_mean.normal_()
+    x = torch.randn(4, 1, 12, 12)
+    graph = ptq(model, [x], form=form)
+    got = peers[form](to_tflite(graph, batch=4), x.numpy())
+    np.testing.assert_array_equal(got, Network(graph, batch=4)(x.numpy()))
+
+
+def test_what_the_format_lacks_is_named():
+    import torch
+    from torch import nn
+
+    from lowbit.int8 import ptq
+
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Upsample(scale_factor=2)).eval()
+    with pytest.raises(InterchangeError, match=r"ResizeNearest.*no operator"):
+        to_tflite(ptq(model, [torch.randn(4, 1, 6, 6)]))
