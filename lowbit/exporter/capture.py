@@ -8,7 +8,7 @@ import logging
 import operator
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -25,13 +25,17 @@ ONES_LIKE_ITS_ARGUMENTS = {torch.ops.aten.new_ones.default, torch.ops.aten.new_z
 
 @dataclass
 class Captured:
-    """Operations in order, the values of those that are constant, and the alphabets of codes."""
+    """Operations in order, the values of those that are constant, and the alphabets of codes.
+
+    `names` says which parameter or buffer of the model a constant is, where it is one.
+    """
 
     inputs: list[Node]
     operations: list[Node]
     outputs: list[Node]
     constants: dict[Node, Tensor]
     specs: dict[Node, QuantSpec]
+    names: dict[Node, str] = field(default_factory=dict)
 
 
 def capture(model: nn.Module, example: tuple[Tensor, ...]) -> Captured:
@@ -112,7 +116,7 @@ def fold(program: torch.export.ExportedProgram, pair: tuple[Tensor, ...]) -> Cap
         else:
             operations.append(node)
             redirect_mutation(node)
-    return Captured(inputs, operations, outputs, constants, specs)
+    return Captured(inputs, operations, outputs, constants, specs, state_names(program))
 
 
 def named_constants(program: torch.export.ExportedProgram) -> dict[Node, Tensor]:
@@ -125,6 +129,12 @@ def named_constants(program: torch.export.ExportedProgram) -> dict[Node, Tensor]
         placeholders[name]: tables[target].detach().cpu()
         for name, target in {**where, **lifted}.items()
     }
+
+
+def state_names(program: torch.export.ExportedProgram) -> dict[Node, str]:
+    signature = program.graph_signature
+    where = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+    return {n: where[n.name] for n in program.graph.nodes if n.name in where}
 
 
 def is_constant(node: Node, constants: dict[Node, Tensor]) -> bool:

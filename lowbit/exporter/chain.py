@@ -18,7 +18,8 @@ class Chain:
     """`nodes` in order, the last a snap to `spec`. They read each other, the constants and the
     root (movers between them were taken out).
 
-    `shape` is a probe's without the batch: all ones but for the channels, on axis `axis`.
+    `shape` is a probe's without the batch: all ones but for the channels, on axis `axis`. A root
+    of codes that are worth (x - zero) scale has `worth` = (scale, zero), with scale > 0.
     """
 
     root: Node
@@ -28,6 +29,7 @@ class Chain:
     shape: tuple[int, ...] = (1,)
     axis: int | None = None
     through: dict[Node, Node] = field(default_factory=dict)  # a mover, and what it moves
+    worth: tuple[float, int] = (1.0, 0)
 
     @property
     def channels(self) -> int:
@@ -35,7 +37,9 @@ class Chain:
 
     def index(self, x: np.ndarray) -> np.ndarray:
         """Index of the code for each value: (points, channels) float32 to int64, asked of torch."""
-        root = torch.from_numpy(x.astype(np.float32)).reshape(len(x), *self.shape)
+        scale, zero = self.worth
+        real = (x.astype(np.float32) - np.float32(zero)) * np.float32(scale)
+        root = torch.from_numpy(real).reshape(len(x), *self.shape)
         with torch.no_grad():
             codes = self.run(root, elementwise.apply)
         return (codes.numpy().reshape(x.shape).astype(np.int64) - self.spec.lo) // self.spec.step

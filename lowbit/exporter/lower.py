@@ -141,6 +141,16 @@ class Lowering:
     def note(self, node: Node, text: str) -> None:
         self.notes.append(f"{module_path(node) or node.name}: {text}")
 
+    # Where graphs have other integers than the snaps' and their sums
+
+    def ending(self, path: list[Node]) -> Node | None:
+        """The last of these operations that thresholds cannot reach behind."""
+        return None
+
+    def worth_of(self, value: Value) -> tuple[float, int]:
+        """(scale, zero) of integers that stand for (x - zero) scale."""
+        return 1.0, 0
+
     def arrange(self, value: Value, axes: tuple[int, ...], node: Node) -> Value:
         """`value` with its axes in the given torch order."""
         if value.axes == axes:

@@ -6,16 +6,32 @@ r"""Batch norm folded into the convolution or linear layer before it.
 in float64, rounded to float32 once. Jacob et al., 2018, section 3.2.
 """
 
+from copy import deepcopy
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.fx import Node
 
+from lowbit import nn as lnn
 from lowbit.exporter.capture import Captured
 
 aten = torch.ops.aten
 CONVOLUTIONS = {aten.conv1d.default, aten.conv2d.default, aten.conv1d.padding, aten.conv2d.padding}
 PRODUCTS = {aten.linear.default, *CONVOLUTIONS}
 TRANSPOSED = {aten.conv_transpose2d.input, aten.conv_transpose1d.default}
+
+NORMS: dict[type[nn.Module], type[nn.Module]] = {
+    lnn.BatchNorm1d: nn.BatchNorm1d,
+    lnn.BatchNorm2d: nn.BatchNorm2d,
+}
+
+
+def with_torch_norms(model: nn.Module) -> nn.Module:
+    """A copy whose batch norms torch.export records whole, to be folded."""
+    model = deepcopy(model)
+    for norm in model.modules():
+        norm.__class__ = NORMS.get(type(norm), type(norm))
+    return model
 
 
 def fold_batch_norms(captured: Captured) -> None:

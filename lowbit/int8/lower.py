@@ -11,12 +11,12 @@ import numpy as np
 from torch.fx import Node
 
 from lowbit.exporter import elementwise
-from lowbit.exporter.capture import Captured
+from lowbit.exporter.capture import SNAP, Captured
 from lowbit.exporter.errors import ExportError, module_path, operation
 from lowbit.exporter.lower import Lowering, Value
 from lowbit.int8.coding import Coded, Rounded, above
 from lowbit.int8.parameters import Parameters, least_scales, weight_codes, weight_scales
-from lowbit.int8.sharing import MOVERS, fused, is_float
+from lowbit.int8.sharing import MOVERS, behind_low_bit, fused, is_float
 from lowbit.ir import Graph, TensorType, ops
 from lowbit.spec import INT8, QuantSpec
 
@@ -50,6 +50,7 @@ class Int8Lowering(Lowering):
         self.parameters, self.settings = parameters, settings
         self.rounded = rounded or {}
         self.codes: dict[str, Parameters] = {}  # what the codes of a tensor are worth
+        self.low_bit = behind_low_bit(captured)
         self.fused = fused(captured)
         self.in_float = False
         self.left: list[Node] = []  # operations that stay float
@@ -102,9 +103,23 @@ class Int8Lowering(Lowering):
     def needs(self, node: Node) -> list[Node]:
         return super().needs(self.fused.get(node, node))
 
+    def ending(self, path: list[Node]) -> Node | None:
+        """The last that makes 8-bit codes: thresholds are on these."""
+        makes = [n for n in path if n in self.fused or self.makes_codes(n)]
+        return makes[-1] if makes else None
+
+    def makes_codes(self, node: Node) -> bool:
+        """Elementwise operations are the chain's, and a sum of two tensors is where it begins."""
+        return node.target in RULES and node.target not in elementwise.ELEMENTWISE
+
+    def worth_of(self, value: Value) -> tuple[float, int]:
+        return self.codes.get(value.name, Parameters(1.0, 0))
+
     def lower(self, node: Node) -> Value:
+        if node.target is SNAP:
+            return super().lower(node)
         anchor = self.fused.get(node, node)
-        rule = RULES.get(anchor.target)
+        rule = None if anchor in self.low_bit else RULES.get(anchor.target)
         made = rule(self, anchor, node) if rule else None
         if made is not None:
             return made

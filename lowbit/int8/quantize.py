@@ -14,7 +14,7 @@ from lowbit.int8.calibrate import Batch, calibrate
 from lowbit.int8.coding import Rounded
 from lowbit.int8.correct import correct_biases
 from lowbit.int8.equalize import equalize
-from lowbit.int8.fold import fold_batch_norms
+from lowbit.int8.fold import fold_batch_norms, with_torch_norms
 from lowbit.int8.lower import Int8Lowering, Settings
 from lowbit.int8.methods import METHODS
 from lowbit.int8.parameters import Parameters, activation_parameters, weight_spec
@@ -74,7 +74,7 @@ def prepare(
     """The model with its batch norms folded, and what calibration remembers of it."""
     iterator = iter(batches)
     first = next(iterator, None)
-    captured = captured_from(model, first)
+    captured = captured_from(with_torch_norms(model), first)
     fold_batch_norms(captured)
     if equalized:
         equalize(captured)

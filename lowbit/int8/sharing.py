@@ -85,6 +85,21 @@ def shares(captured: Captured) -> dict[Node, Node]:
     return {node: find(node) for node in leader}
 
 
+def behind_low_bit(captured: Captured) -> set[Node]:
+    """Sums of low-bit layers, and what is done to them alone before codes are made of them again:
+    8 bits on the way would only lose what the integers hold."""
+    found: set[Node] = set()
+    for node in captured.operations:
+        if node.target in PRODUCTS:
+            if node.args[1] in captured.specs:
+                found.add(node)
+        elif node.target in elementwise.ELEMENTWISE or elementwise.is_identity(node):
+            sources = [n for n in node.all_input_nodes if n not in captured.constants]
+            if sources and all(n in found for n in sources):
+                found.add(node)
+    return found
+
+
 def tensors(node: Node) -> list[Node]:
     """The float tensors that it reads; for a part of a split, the whole."""
     if node.target is operator.getitem:

@@ -18,6 +18,7 @@ from lowbit.train.callbacks import ClipLatentWeights, ExportAtEnd, PrecisionChec
 from lowbit.train.classifier import Classifier
 from lowbit.train.fashion_mnist import FashionMNISTData
 from lowbit.train.monitors import FlipRateMonitor, SaturationMonitor
+from lowbit.train.qat import QuantizationAwareTraining
 from lowbit.train.schedule import QuantizationSchedule
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "FashionMNISTData",
     "FlipRateMonitor",
     "PrecisionCheck",
+    "QuantizationAwareTraining",
     "QuantizationSchedule",
     "SaturationMonitor",
     "Shard",

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lowbit.optim import clip_latent_weights
+from lowbit.qat import QuantizedTraining
 
 HALF = ("16-true", "bf16-true")
 
@@ -68,7 +69,9 @@ def export_atomically(model: nn.Module, example: Tensor, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        lowbit.export(frozen, example.cpu()).save(unfinished)
+        own = isinstance(frozen, QuantizedTraining)
+        graph = frozen.graph() if own else lowbit.export(frozen, example.cpu())
+        graph.save(unfinished)
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)

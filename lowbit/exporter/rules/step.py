@@ -86,6 +86,7 @@ def branch(node: Node, known) -> list[Node]:
 def plan(lowering: Lowering, snap: Node, behind: Node | None = None) -> Plan:
     """The plan that reaches back furthest; or no further than `behind`, which then is the root."""
     root, path = walk(lowering, snap)
+    behind = behind or lowering.ending(path)
     while True:
         if behind is not None:
             root, path, behind = behind, path[path.index(behind) + 1 :], None
@@ -153,7 +154,7 @@ def planned(lowering: Lowering, snap: Node, found: Plan) -> Value | None:
     for node in found.before:
         value = MOVERS[node.target](lowering, node, value)
     assert found.chain is not None
-    codes = step(lowering, snap, value, found.chain)
+    codes = step(lowering, snap, value, replace(found.chain, worth=lowering.worth_of(value)))
     for node in found.after if codes else ():
         codes = MOVERS[node.target](lowering, node, codes)
     return codes
