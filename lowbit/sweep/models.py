@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lowbit.sweep.schemes import FLOAT, Scheme
+from lowbit.sweep.schemes import FLOAT, MIXABLE, Scheme
 from lowbit.zoo.architecture import architectures
 
 if TYPE_CHECKING:
@@ -123,6 +123,8 @@ def build(model: Factory, scheme: Scheme) -> "nn.Module":
     """The low-bit model, untrained. ValueError if the model and the scheme do not go together."""
     if scheme.calibrated:
         return float_twin(model)
+    if scheme.mixed:
+        return mixed(float_twin(model), scheme)
     wanted = {*inspect.signature(function(model)).parameters}
     for kind, how in KINDS:
         if kind <= wanted:
@@ -201,9 +203,33 @@ def lowered(model: Factory, twin: "nn.Module", scheme: Scheme) -> "nn.Module":
     """A float twin, trained or not, made low-bit."""
     import lowbit.schemes as schemes
 
+    if scheme.mixed:
+        return mixed(twin, scheme)
     if any(type(layer) in schemes.PRODUCTS for layer in twin.modules()):
         return quantized(twin, scheme)
     return with_weights(build(model, scheme), twin)
+
+
+def mixed(twin: "nn.Module", scheme: Scheme) -> "nn.Module":
+    """A float model with a width of its own for every layer."""
+    import lowbit.schemes as schemes
+
+    model = schemes.quantize(twin, schemes.Scheme(None, None, None, None))
+    layers = products(model)
+    if len(layers) != len(scheme.mixed):
+        names = ", ".join(layers)
+        raise ValueError(f"{scheme}: there are {len(layers)} layers to give widths to ({names})")
+    for layer, width in zip(layers.values(), scheme.mixed, strict=True):
+        layer.quantize(MIXABLE[width], MIXABLE[width])  # type: ignore[operator]
+    return model
+
+
+def products(model: "nn.Module") -> dict[str, "nn.Module"]:
+    """The layers that quantize, by name, in order: torch's or lowbit's."""
+    import lowbit.schemes as schemes
+
+    kinds = (*schemes.PRODUCTS, *schemes.PRODUCTS.values())
+    return {name: layer for name, layer in model.named_modules() if type(layer) in kinds}
 
 
 def with_weights(model: "nn.Module", twin: "nn.Module") -> "nn.Module":

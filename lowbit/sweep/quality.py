@@ -70,6 +70,8 @@ def widths(scheme: Scheme) -> dict[str, str]:
     if scheme.calibrated:
         weight, input = scheme.widths
         return {"weight": str(weight), "input": str(input)}
+    if scheme.mixed:
+        return {"weight": "mixed", "input": "mixed"}
     return {"weight": bits(scheme.weight, WEIGHTS), "input": bits(scheme.input, INPUTS)}
 
 

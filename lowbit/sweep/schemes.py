@@ -5,10 +5,12 @@ lsq-w2a4                    the same in another family of quantizers
 ptq-w8a8, ptq-w4a8          the float model calibrated (lowbit.ptq) instead of trained at these bits
 xnor/rsign, lsq:2/pact:4    weight quantizer / input quantizer, as layers take them
 lsq:2/lsq:2/8bit/8bit       and what is done with the first and the last layer
+mixed/8.4.2.8               LSQ at a width a layer, in their order (f: float), from the float model
 float                       nothing is quantized
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -27,6 +29,7 @@ FAMILIES: dict[str, tuple[dict[str, str | None], dict[str, str | None]]] = {
     "ptq": ({bits: f"ptq:{bits}" for bits in "2345678"}, {"8": "ptq:8"}),
 }
 DEFAULT = "dorefa"
+MIXABLE = {**LSQ, "f": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,12 @@ class Scheme:
         return str(self.weight).startswith("ptq:")
 
     @property
+    def mixed(self) -> tuple[str, ...]:
+        """The width of every layer, if each has its own."""
+        text = str(self.weight)
+        return tuple(text[6:].split(".")) if text.startswith("mixed:") else ()
+
+    @property
     def widths(self) -> tuple[int, int]:
         """The bits of weights and inputs of a calibrated network."""
         return int(str(self.weight)[4:]), int(str(self.input)[4:])
@@ -57,6 +66,8 @@ class Scheme:
         return asdict(self)
 
     def __str__(self) -> str:
+        if self.mixed:
+            return f"mixed/{'.'.join(self.mixed)}"
         parts = [self.weight or "float", self.input or "float"]
         if self.first or self.last:
             parts += [self.first or "same", self.last or "same"]
@@ -73,6 +84,8 @@ def scheme(text: str) -> Scheme:
     if match := NAME.fullmatch(text):
         family, weight, input = match.groups()
         return named(text, family or DEFAULT, weight, input)
+    if text.startswith("mixed/"):
+        return mixed(text.removeprefix("mixed/").split("."))
     parts = [None if part in ("float", "same") else part for part in text.split("/")]
     if len(parts) == 2:
         return Scheme(*parts)
@@ -83,6 +96,14 @@ def scheme(text: str) -> Scheme:
         f"({', '.join(f'{family}-w1a1' for family in FAMILIES)}), or quantizers "
         "(WEIGHT/INPUT or WEIGHT/INPUT/FIRST/LAST, such as lsq:2/lsq:2/8bit/8bit)"
     )
+
+
+def mixed(widths: Sequence[str]) -> Scheme:
+    """LSQ at these widths, one a layer."""
+    if wrong := [width for width in widths if width not in MIXABLE]:
+        raise ValueError(f"mixed widths are {', '.join(MIXABLE)}, not {', '.join(wrong)}")
+    text = f"mixed:{'.'.join(widths)}"
+    return Scheme(text, text)
 
 
 def edge(text: str, place: int) -> str | None:

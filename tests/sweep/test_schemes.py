@@ -25,6 +25,7 @@ from lowbit.sweep.schemes import FAMILIES, FLOAT, Scheme, scheme
         ("xnor/rsign", Scheme("xnor", "rsign")),
         ("lsq:2/float/8bit/float", Scheme("lsq:2", None, "8bit", "float")),
         ("lsq:2/lsq:2/same/8bit", Scheme("lsq:2", "lsq:2", None, "8bit")),
+        ("mixed/8.2.f", Scheme("mixed:8.2.f", "mixed:8.2.f")),
     ],
 )
 def test_a_spelling_means(text, meaning):
@@ -44,6 +45,7 @@ def test_a_name_is_read_as_it_is_written(spelling):
         ("pact-w1a1", "no family 'pact', choose from dorefa, lsq"),
         ("w5a1", "dorefa has weights of 1, 2, 3, 4, 8, f, t bits, not of 5"),
         ("lsq-w2a16", "lsq has inputs of"),
+        ("mixed/8.5", "mixed widths are 2, 3, 4, 8, f, not 5"),
         ("ptq:8/ste_sign", "calibration is of the whole network"),
         ("ptq:8/ptq:8/8bit/8bit", "calibration is of the whole network"),
         ("lsq:2/lsq:2/10bit/8bit", "'10bit' is none of float, 8bit, image8"),
@@ -121,6 +123,15 @@ def test_a_users_float_model_is_quantized(mine):
     assert layers[1].weight_quantizer.spec.bits == 8
     assert layers[2].weight_quantizer is None
     assert layers[1].out_features == 4
+
+
+def test_a_width_a_layer():
+    model = build(factory("larq_cnn(widths=[8, 8, 8])"), scheme("mixed/8.2.4.f.8"))
+    layers = [layer for layer in model if hasattr(layer, "weight_quantizer")]
+    bits = [layer.weight_quantizer and layer.weight_quantizer.spec.bits for layer in layers]
+    assert bits == [8, 2, 4, None, 8]
+    with pytest.raises(ValueError, match=r"mixed/8.2: there are 5 layers to give widths to \(0, "):
+        build(factory("larq_cnn"), scheme("mixed/8.2"))
 
 
 def test_every_impossible_combination_is_named(mine):

@@ -14,6 +14,7 @@ from lowbit.sweep.executors.processes import ONE_THREAD
 
 # A warning less, and two minutes for a busy machine to start its node.
 DEFAULTS = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_raylet_start_wait_time_s": "120"}
+TOKENS = "If it wants a token, as Ray's own `ray start` may, set RAY_AUTH_MODE=token here"
 PACKAGE = 'the ray executor needs ray: pip install "lowbit[ray]"'
 
 
@@ -47,7 +48,9 @@ def connected(workers: int, address: str | None) -> ModuleType:
         ray.init(**place, runtime_env=variables, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError) as error:
         where = address or "this machine"
-        raise ValueError(f"no Ray cluster at {where}: {' '.join(str(error).split())}") from None
+        hint = f". {TOKENS}" if address else ""
+        said = " ".join(str(error).split())
+        raise ValueError(f"no Ray cluster at {where}: {said}{hint}") from None
     return ray
 
 

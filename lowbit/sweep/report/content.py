@@ -11,9 +11,10 @@ from lowbit.sweep.store import Record
 NOTES = (
     "accuracy: of the exported file, run by lowbit's integer runtime on the whole test set.",
     "±: the standard deviation over seeds.",
-    "ms: the median of many runs after a warm-up, on one thread; p10 and p90 hold four fifths.",
-    "torch ms: the float model in torch, one thread, timed in turns with the exported file.",
-    "equal: the share of test images whose outputs are torch's to the last bit.",
+    "ms: the median of many runs after a warm-up, per image; p10 and p90 hold four fifths.",
+    "torch ms: the float model in torch, as many threads, timed in turns with the exported file.",
+    "equal: the share of test images whose outputs are torch's to the last bit; of calibrated "
+    "networks (ptq), which torch does not run, the graph's definitions'.",
     "faster: torch ms divided by ms.",
 )
 MANY = "Times come from {} machines: compare within one."

@@ -36,14 +36,15 @@ class HeatMap:
 
 
 def scatters(groups: Sequence[Group]) -> list[Scatter]:
-    """One against bytes, and one against time for every batch size."""
-    batches = sorted({g.batch for g in groups})
-    first = [g for g in groups if g.batch == batches[0]] if groups else []
+    """One against bytes, and one against time for every number of threads and batch size."""
+    ways = sorted({(g.threads, g.batch) for g in groups})
+    first = [g for g in groups if (g.threads, g.batch) == ways[0]] if groups else []
     found = [scatter(first, "bytes", "bytes", COSTS["bytes"])]
-    for batch in batches:
-        label = f"{COSTS['ms']}, {batch} at a time, one thread"
-        points = [g for g in groups if g.batch == batch]
-        found.append(scatter(points, "ms", f"latency_batch{batch}", label))
+    for threads, batch in ways:
+        count = "one thread" if threads == 1 else f"{threads} threads"
+        name = f"latency_batch{batch}" + (f"_threads{threads}" if threads > 1 else "")
+        points = [g for g in groups if (g.threads, g.batch) == (threads, batch)]
+        found.append(scatter(points, "ms", name, f"{COSTS['ms']}, {batch} at a time, {count}"))
     return found
 
 

@@ -28,6 +28,7 @@ def order(row: Mapping[str, Any]) -> tuple:
         *widths,
         row["scheme"],
         row["seed"],
+        row["threads"],
         row["batch"],
     )
 

@@ -20,7 +20,17 @@ class Table:
 def schemes(groups: Sequence[Group], panels: Sequence[Scatter]) -> Table:
     """A row a scheme, over its seeds; a star where it lies on a front."""
     headers = (
-        *("model", "scheme", "recipe", "batch", "seeds", "accuracy", "bytes", "ms/image"),
+        *(
+            "model",
+            "scheme",
+            "recipe",
+            "threads",
+            "batch",
+            "seeds",
+            "accuracy",
+            "bytes",
+            "ms/image",
+        ),
         *("torch ms", "faster", "equal", "best by"),
     )
     return Table("schemes", headers, [scheme(g, panels) for g in groups])
@@ -29,7 +39,7 @@ def schemes(groups: Sequence[Group], panels: Sequence[Scatter]) -> Table:
 def scheme(g: Group, panels: Sequence[Scatter]) -> list[str]:
     best = dict.fromkeys("size" if p.cost == "bytes" else "time" for p in panels if g in p.best)
     return [
-        *(g.model, g.scheme, g.recipe, str(g.batch), str(g.seeds)),
+        *(g.model, g.scheme, g.recipe, str(g.threads), str(g.batch), str(g.seeds)),
         f"{g.accuracy.value:.2%} ± {g.accuracy.spread:.2%}",
         f"{g.bytes.value:,.0f}",
         f"{g.ms.value:.4f} ± {g.ms.spread:.4f}",
@@ -51,6 +61,7 @@ TRIAL = {
     "binary_macs": "{:,}",
     "low_bit_macs": "{:,}",
     "float_macs": "{:,}",
+    "threads": "{}",
     "batch": "{}",
     "ms": "{:.4f}",
     "ms_p10": "{:.4f}",
