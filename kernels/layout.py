@@ -12,6 +12,7 @@ import numpy as np
 from lowbit.spec import QuantSpec
 
 WORD = 64
+SLACK = 64  # bytes behind a tensor that kernels may read: whole vectors, past the last channel
 
 
 class Layout(IntEnum):

@@ -37,6 +37,10 @@ class Problem:
     def pixel_bytes(self) -> int:
         return layout.pixel_bytes(self.layout, self.channels, self.x_spec)
 
+    def zeros(self) -> np.ndarray:
+        """What stands for taps outside the image: a row of them."""
+        return np.zeros(self.kernel[1] * self.pixel_bytes(), np.uint8)
+
     def record(self, **fields: int) -> np.ndarray:
         """The parameter record, with the addresses that are known by now."""
         depth, unit = self.channels // self.groups, layout.DTYPES[self.layout].itemsize

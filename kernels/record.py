@@ -90,7 +90,7 @@ WINDOW = record(
     "program",  # what to do with the sums
     "run_program",  # the program runner's address
     "direct",  # 0, or how tiles leave the registers without a program: see window.py
-    "zero",  # a pixel of zeros, read for taps outside the image
+    "zero",  # a row of taps of zeros, read for those outside the image
     "out",  # where to then
     "out_pixel",
     "limits",  # int64 thresholds, a lane of packed weights each

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from lowbit.kernels.layout import SLACK
 from lowbit.runtime.step import Buffer, Step
 
 ALIGN = 64
-SLACK = 64  # kernels read whole vectors, past the last channel of the last pixel
 
 
 def lifetimes(steps: Sequence[Step], inputs: Sequence[Buffer], outputs: Sequence[Buffer]) -> None:

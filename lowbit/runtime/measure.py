@@ -52,7 +52,7 @@ def fastest(
 def measured(rows: Sequence[Kernel], problem: Problem, w: np.ndarray, units: int) -> Times:
     pixels = units if problem.sides[1] == ENDLESS else problem.sides[0] * problem.sides[1]
     size = problem.pixel_bytes()
-    x, zero = room(pixels * size), room(size)
+    x, zero = room(pixels * size), lined(problem.zeros())
     out = room(4 * units * problem.outs)
     program = assemble([{"op": Op.STORE_WORD, "at": out.ctypes.data, "row": 4 * problem.outs}])
     runner = entry.compiled(generic.run, "program", programs.SIGNATURE).address

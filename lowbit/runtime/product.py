@@ -69,7 +69,7 @@ def lower(plan: "Plan", group: Group) -> None:
     lanes = kernel.tile[1] if kernel.tile else 1
     packed = lined(kernel.pack(weights, w.spec, problem.groups))
     places: dict[str, Place] = {"x": source, "weights": packed, "block": lanes}
-    places["zero"] = lined(np.zeros(problem.pixel_bytes(), np.uint8))
+    places["zero"] = lined(problem.zeros())
     if kernel.bias:
         places["bias"] = lined(kernel.bias(lanes, weights, x.spec, problem.groups))
     step = plan.window(table, problem, places, group, chosen)

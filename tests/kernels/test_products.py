@@ -6,11 +6,12 @@ from functools import partial
 
 import numpy as np
 import pytest
+from guard import guarded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lowbit.kernels import entry, float_conv, int_conv, layout, plane_conv, program, xnor_conv
-from lowbit.kernels.layout import DTYPES, Layout
+from lowbit.kernels.layout import DTYPES, SLACK, Layout
 from lowbit.kernels.problem import Problem
 from lowbit.kernels.program import Op, generic
 from lowbit.kernels.program.assemble import assemble
@@ -60,31 +61,26 @@ def direct(problem: Problem, x: np.ndarray, w: np.ndarray) -> np.ndarray:
     return total
 
 
-def slack(values: np.ndarray) -> np.ndarray:
-    """A copy with room behind it: kernels read whole vectors."""
-    raw = np.zeros(values.nbytes + 256, np.uint8)
-    raw[: values.nbytes] = np.ascontiguousarray(values).view(np.uint8).ravel()
-    return raw
-
-
-def product(table: str, kernel, problem: Problem, x, w, splits: int = 1) -> np.ndarray:
-    """The kernel's sums, as its program stores them, computed in `splits` ranges."""
+def product(table: str, kernel, problem: Problem, x, w, splits: int = 1, front=False) -> np.ndarray:
+    """The kernel's sums, as its program stores them, computed in `splits` ranges. All that it
+    reads and writes ends at a page that it may not touch, or `front`, begins there."""
     if problem.layout is Layout.PLANES:
         packed = layout.pack(x, problem.x_spec)
     else:
         packed = x.astype(DTYPES[problem.layout])
     pixels = len(x) * problem.out[0] * problem.out[1]
     dtype = np.float32 if problem.layout is Layout.FLOAT else np.int32
-    out = np.full((pixels, problem.outs), -(2**30), dtype)
+    out = guarded(np.full((pixels, problem.outs), -(2**30), dtype), front=front)
     code = assemble([{"op": Op.STORE_WORD, "at": out.ctypes.data, "row": 4 * problem.outs}])
     held = {
-        "x": slack(packed),
-        "weights": slack(kernel.pack(w, problem.w_spec, problem.groups)),
+        "x": guarded(packed, SLACK, front),
+        "weights": guarded(kernel.pack(w, problem.w_spec, problem.groups), front=front),
         "program": code,
-        "zero": slack(np.zeros(problem.pixel_bytes(), np.uint8)),
+        "zero": guarded(problem.zeros(), SLACK, front),
     }
     if kernel.bias:
-        held["bias"] = slack(kernel.bias(kernel.tile[1], w, problem.x_spec, problem.groups))
+        bias = kernel.bias(kernel.tile[1], w, problem.x_spec, problem.groups)
+        held["bias"] = guarded(bias, front=front)
     record = problem.record(
         block=kernel.tile[1] if kernel.tile else 1,
         run_program=entry.compiled(generic.run, "program", program.SIGNATURE).address,
@@ -132,8 +128,9 @@ def check(table, kernel, problem, seed=0, images=1, splits=1):
     size = (problem.outs, *problem.kernel, problem.channels // problem.groups)
     w = codes(rng, size, problem.w_spec)
     want = direct(problem, x, w)
-    got = product(table, kernel, problem, x, w, splits)
-    np.testing.assert_array_equal(got, want, err_msg=str(problem))
+    for front in (False, True):
+        got = product(table, kernel, problem, x, w, splits, front)
+        np.testing.assert_array_equal(got, want, err_msg=str(problem))
 
 
 def make(table, kernel, channels, outs, shape=PLAIN, **more) -> Problem:
