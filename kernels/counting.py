@@ -13,11 +13,12 @@ from lowbit.kernels.simd import (
     load,
     offset,
     popcounts,
+    prefetch,
     splat,
     store,
 )
 
-LANES = 8
+LANES, AHEAD = 8, 8192
 HALF = ir.VectorType(I32, LANES)
 
 
@@ -32,6 +33,9 @@ def step(combine: str, vectors: int):
     def step_(typingctx, acc, x, pixel, w):
         def codegen(context, builder, signature, args):
             acc, x, pixel, w = args
+            if signature.args[0].count == vectors:  # one pixel: reading weights is what takes time
+                for v in range(vectors):
+                    prefetch(builder, offset(builder, w, AHEAD + 64 * v))
             rows = [
                 load(builder, offset(builder, w, 64 * v), U64x8.llvm, 8) for v in range(vectors)
             ]

@@ -70,6 +70,12 @@ def popcounts(builder, vector):
     return call(builder, f"llvm.ctpop.v{kind.count}i{kind.element.width}", kind, vector)
 
 
+def prefetch(builder, address) -> None:
+    """Asks for a cache line, to be read once."""
+    pointer = builder.inttoptr(address, I8.as_pointer())
+    call(builder, "llvm.prefetch.p0", ir.VoidType(), pointer, I32(0), I32(2), I32(1))
+
+
 # Intrinsics
 
 

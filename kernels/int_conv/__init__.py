@@ -112,7 +112,21 @@ def depthwise_row(name: str, dot: Dot, pixels: int) -> Kernel:
 def signed_by_two_bits(problem) -> str:
     if problem.layout is not Layout.BYTE:
         return "needs signed bytes"
+    if math.prod(problem.kernel) * problem.channels // problem.groups > few_bits.MOST:
+        return f"needs {few_bits.MOST} inputs a sum at most"
     return "" if 1 <= problem.w_spec.bits <= 2 else "needs weights of two bits"
+
+
+def few_bits_row(name: str, run, pixels: int, lanes: int) -> Kernel:
+    return Kernel(
+        name,
+        run,
+        VNNI_512.requires,
+        tile=(pixels, lanes),
+        pack=partial(few_bits.pack, lanes),
+        fits=signed_by_two_bits,
+        codes=True,
+    )
 
 
 KERNELS = (
@@ -132,15 +146,8 @@ KERNELS = (
     joined_row("int_conv_joined_dots", VNNI_512, 4, 4),
     joined_row("int_conv_joined_avxvnni", AVX_VNNI, 4, 2),
     joined_row("int_conv_joined_neon", NEON, 4, 4),
-    Kernel(
-        "int_conv_few_bits_4x32",
-        few_bits.int_conv_few_bits_4x32,
-        VNNI_512.requires,
-        tile=(4, 32),
-        pack=partial(few_bits.pack, 32),
-        fits=signed_by_two_bits,
-        codes=True,
-    ),
+    few_bits_row("int_conv_few_bits_2x64", few_bits.int_conv_few_bits_2x64, 2, 64),
+    few_bits_row("int_conv_few_bits_4x32", few_bits.int_conv_few_bits_4x32, 4, 32),
     dots_row("int_conv_dots", VNNI_512, 8, 2),
     dots_row("int_conv_dots", VNNI_512, 4, 4),
     dots_row("int_conv_avxvnni", AVX_VNNI, 4, 2),

@@ -7,7 +7,6 @@ from numba import types
 from lowbit.kernels import dense, products, window
 from lowbit.kernels.dots import VNNI_512
 from lowbit.kernels.entry import inner
-from lowbit.kernels.int_conv.fours import prefetch
 from lowbit.kernels.requantize import finisher
 from lowbit.kernels.simd import (
     I32,
@@ -18,13 +17,19 @@ from lowbit.kernels.simd import (
     load,
     offset,
     pointers,
+    prefetch,
     splat,
     zeros,
 )
 from lowbit.spec import QuantSpec
 
+MOST = 2**31 // (192 * 128)  # inputs of a sum: 192 is the largest field, and a quarter adds up
 as_i8 = pointers(types.int8)
-LANES, DEPTH, AHEAD = 16, 16, 4096  # channels in the four bytes of a lane; bytes asked for early
+LANES, DEPTH, AHEAD = (
+    16,
+    16,
+    4096,
+)  # DEPTH: channels in the four bytes of a lane; bytes asked for early
 
 
 def pack(block: int, w: np.ndarray, spec: QuantSpec, groups: int) -> np.ndarray:
@@ -46,8 +51,6 @@ def step(pixels: int, vectors: int):
             low = I32x16.llvm([I32(0x03030303)] * LANES)
             rows = []
             for v in range(vectors):
-                if pixels == 1:
-                    prefetch(builder, offset(builder, w, AHEAD + 64 * v))
                 rows.append(load(builder, offset(builder, w, 64 * v), I32x16.llvm, 4))
             totals = [builder.extract_value(acc, i) for i in range(pixels * vectors)]
             for s in range(4):
@@ -66,6 +69,55 @@ def step(pixels: int, vectors: int):
         return acc(acc, *[types.int64] * 3), codegen
 
     return step_
+
+
+def single_step(vectors: int):
+    """The step of a single pixel, whose sums would wait for each other: the fields have a sum each,
+    and stay where they are in their bytes, so that sum s is 4^s times too large."""
+
+    @intrinsic
+    def step_(typingctx, acc, x, w):
+        def codegen(context, builder, signature, args):
+            acc, x, w = args
+            rows = []
+            for v in range(vectors):
+                prefetch(builder, offset(builder, w, AHEAD + 64 * v))
+                rows.append(load(builder, offset(builder, w, 64 * v), I32x16.llvm, 4))
+            for s in range(4):
+                mask = I32x16.llvm([I32(0x03030303 << 2 * s)] * LANES)
+                one = splat(builder, load(builder, offset(builder, x, 4 * s), I32), LANES)
+                for v, row in enumerate(rows):
+                    i = s * vectors + v
+                    total = builder.extract_value(acc, i)
+                    total = VNNI_512.emit(builder, total, builder.and_(row, mask), one)
+                    acc = builder.insert_value(acc, total, i)
+            return acc
+
+        return acc(acc, types.int64, types.int64), codegen
+
+    return step_
+
+
+def together(vectors: int):
+    """The intrinsic from a sum a field to their sum."""
+    kind = types.UniTuple(I32x16, vectors)
+
+    @intrinsic
+    def fold(typingctx, acc):
+        def codegen(context, builder, signature, args):
+            total = context.get_value_type(kind)(None)
+            for v in range(vectors):
+                one = builder.extract_value(args[0], v)
+                for s in range(1, 4):
+                    field = builder.extract_value(args[0], s * vectors + v)
+                    shift = I32x16.llvm([2 * s] * LANES)
+                    one = builder.add(one, builder.ashr(field, shift))
+                total = builder.insert_value(total, one, v)
+            return total
+
+        return kind(acc), codegen
+
+    return fold
 
 
 def scaled(vectors: int):
@@ -123,6 +175,30 @@ def tile(pixels: int, vectors: int):
     return tile_
 
 
+def single(vectors: int):
+    """The tile of one pixel."""
+    none, finish = zeros(I32x16, 4 * vectors), finisher(vectors, dense.writer(vectors))
+    step_, fold, scale, row = (
+        single_step(vectors),
+        together(vectors),
+        scaled(vectors),
+        64 * vectors,
+    )
+
+    @inner
+    def tile_(p, t, x, weights, bias, sums, lane, out, stride):
+        acc, steps = none(), (p.depth + DEPTH - 1) // DEPTH
+        for ky in range(t.ky0, t.ky1):
+            for kx in range(t.kx0, t.kx1):
+                a = x + (ky * p.dilation_h * p.w + kx * p.dilation_w) * p.x_pixel
+                w = weights + (ky * p.kw + kx) * steps * row
+                for k in range(steps):
+                    acc = step_(acc, a + DEPTH * k, w + row * k)
+        finish(p, scale(fold(acc), p.w_step, sums + 4 * t.first), lane, out, stride)
+
+    return tile_
+
+
 def kernel(pixels: int, vectors: int):
     row = 64 * vectors
 
@@ -130,8 +206,9 @@ def kernel(pixels: int, vectors: int):
     def block_bytes(p):
         return p.kh * p.kw * ((p.depth + DEPTH - 1) // DEPTH) * row
 
-    wide, narrow = tile(pixels, vectors), tile(1, vectors)
+    wide, narrow = tile(pixels, vectors), single(vectors)
     return window.product(wide, narrow, pixels, LANES * vectors, block_bytes, input_sums)
 
 
 int_conv_few_bits_4x32 = kernel(4, 2)
+int_conv_few_bits_2x64 = kernel(2, 4)

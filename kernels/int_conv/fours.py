@@ -13,17 +13,16 @@ each, four to a byte, and
 """
 
 import numpy as np
-from llvmlite import ir
 from numba import types
 
 from lowbit.kernels import dense, products, window
 from lowbit.kernels.dots import Dot
 from lowbit.kernels.entry import inner
 from lowbit.kernels.requantize import finisher
-from lowbit.kernels.simd import I8, I32, I64, call, intrinsic, load, offset, splat, zeros
+from lowbit.kernels.simd import I32, I64, intrinsic, load, offset, prefetch, splat, zeros
 from lowbit.spec import QuantSpec
 
-AHEAD = 2048  # bytes by which a single row's weights are asked for early
+AHEAD = 8192  # bytes by which a single row's weights are asked for early
 
 
 def pack(block: int, w: np.ndarray, spec: QuantSpec, groups: int) -> np.ndarray:
@@ -36,11 +35,6 @@ def bias(shift: int, block: int, w: np.ndarray, x_spec: QuantSpec, groups: int) 
     turned. Codes of 0 to 127 are held as signed bytes as well."""
     sums = shift * w.sum(-1, keepdims=True, dtype=np.int64)
     return products.blocks(sums.astype(np.int32), groups, block)
-
-
-def prefetch(builder, address) -> None:
-    pointer = builder.inttoptr(address, I8.as_pointer())
-    call(builder, "llvm.prefetch.p0", ir.VoidType(), pointer, I32(0), I32(2), I32(1))
 
 
 def load_rows(builder, w, dot: Dot, vectors: int):

@@ -1,0 +1,56 @@
+"""Prints the machine code of a kernel's row for a CPU that need not be this one.
+
+    python scripts/assembly.py int_conv_neon_4x16 aarch64-linux-gnu +neon,+dotprod
+    python scripts/assembly.py int_conv_avxvnni_4x16 x86_64-linux-gnu +avx2,+avxvnni
+
+Numba makes LLVM's text as always, but nothing is loaded into this process, whose CPU may lack the
+instructions; LLVM's back end for the other CPU then compiles the text.
+"""
+
+import re
+import sys
+
+import llvmlite.binding as llvm
+from numba.core import codegen
+from numba.core.caching import NullCache
+from numba.core.ccallback import CFunc
+
+from lowbit.kernels.entry import KERNEL
+from lowbit.runtime.kernels import TABLES
+
+NOWHERE = 4096  # the address of code that is never called
+
+
+def load_nothing() -> None:
+    library = codegen.JITCodeLibrary
+    library._finalize_specific = lambda self: None
+    library.get_pointer_to_function = lambda self, name: self._ensure_finalized() or NOWHERE
+    codegen.JITCPUCodegen.set_env = lambda self, name, value: None
+
+
+def text_of(run) -> str:
+    """LLVM's text of a row's function and all it calls."""
+    signature = (KERNEL.args, KERNEL.return_type)
+    entry = CFunc(run, signature, locals={}, options={"error_model": "numpy", "_nrt": False})
+    entry._cache = NullCache()
+    entry.compile()
+    return str(entry._library._final_module)
+
+
+def assembly(text: str, triple: str, features: str) -> str:
+    text = re.sub("target triple = .*", f'target triple = "{triple}"', text)
+    module = llvm.parse_assembly(re.sub("target datalayout = .*", "", text))
+    target = llvm.Target.from_triple(triple)
+    return target.create_target_machine(features=features, opt=3).emit_assembly(module)
+
+
+def main(name: str, triple: str, features: str) -> None:
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    rows = {kernel.name: kernel for table in TABLES.values() for kernel in table}
+    load_nothing()
+    print(assembly(text_of(rows[name].run), triple, features))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
