@@ -4,7 +4,7 @@ import importlib
 
 from lowbit.interchange.errors import InterchangeError
 
-HOMES = {"to_tflite": "tflite", "to_onnx": "onnx_write"}
+HOMES = {"to_tflite": "tflite", "to_onnx": "onnx_write", "from_onnx": "onnx_read"}
 
 __all__ = ["InterchangeError", *HOMES]
 
