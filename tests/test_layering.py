@@ -40,7 +40,7 @@ MAY_IMPORT = {
     "optim": {"spec", "quant", "nn"},
     "schemes": {"spec", "quant", "nn"},
     "exporter": {"spec", "quant", "nn", "ir", "pack"},
-    "int8": {"spec", "nn", "ir", "exporter"},
+    "int8": {"spec", "quant", "nn", "ir", "exporter", "tables"},
     "qat": {"spec", "quant", "nn", "ir", "exporter", "int8", "runtime"},
     "interchange": {"spec", "ir"},
     "accounting": {"spec", "exporter", "ir", "pack", "tables"},

@@ -19,8 +19,10 @@ def interpret(
     inputs: tuple[Tensor, ...],
     see: Callable[[Node, Tensor], None],
     watch: Callable[[Node, tuple], None] = lambda node, args: None,
+    alter: Callable[[Node, Tensor], Tensor] = lambda node, x: x,
 ) -> list[Tensor]:
-    """The outputs; `see` is shown every tensor as it is made, `watch` what it is made of.
+    """The outputs; `see` is shown every tensor as it is made, `watch` what it is made of, and
+    `alter` may put another in its place.
 
     No tensor outlives its last use.
     """
@@ -35,7 +37,7 @@ def interpret(
             args = torch.fx.map_arg(node.args, values.__getitem__)
             kwargs = torch.fx.map_arg(node.kwargs, values.__getitem__)
             watch(node, args)
-            values[node] = node.target(*args, **kwargs)
+            values[node] = alter(node, node.target(*args, **kwargs))
             if is_float(node):
                 see(node, values[node])
             for source in node.all_input_nodes:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 from torch.fx import Node
 
 from lowbit.exporter.capture import Captured
@@ -20,6 +20,8 @@ from lowbit.int8.lower import Int8Lowering, Settings
 from lowbit.int8.methods import METHODS
 from lowbit.int8.quantize import chosen, lower, prepare
 from lowbit.ir.evaluate import trace
+from lowbit.spec import INT8
+from lowbit.tables import render
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Row:
     decibels: float
     cosine: float
     largest_error: float
-    codes_used: float  # a share of 256
+    codes_used: float  # a share of the alphabet
 
 
 def compare_layers(
@@ -44,8 +46,7 @@ def compare_layers(
     captured, seen = prepare(model, batches)
     lowering = Int8Lowering(captured, chosen(captured, seen, method), settings or Settings())
     graph = lowering.graph()
-    first = batches[0] if isinstance(batches[0], tuple | list) else (batches[0],)
-    inputs = tuple(first[: len(captured.inputs)])
+    inputs = first_inputs(captured, batches[0])
     values = trace(graph, *(x.numpy() for x in inputs))
     floats = real_values(captured, inputs)
     rows = []
@@ -66,18 +67,31 @@ def real_values(captured: Captured, inputs) -> dict[Node, np.ndarray]:
     return found
 
 
-def row(name: str, want: np.ndarray, got: np.ndarray, codes: np.ndarray) -> Row:
+def row(
+    name: str, want: np.ndarray, got: np.ndarray, codes: np.ndarray, levels: int = INT8.levels
+) -> Row:
     """Equation (1)."""
     x, y = want.astype(np.float64).ravel(), got.astype(np.float64).reshape(want.shape).ravel()
-    noise, power = ((x - y) ** 2).sum(), (x**2).sum()
-    norm = np.sqrt(power * (y**2).sum())
+    norm = np.sqrt((x**2).sum() * (y**2).sum())
     return Row(
         name,
-        float(10 * np.log10(max(power, 1e-300) / max(noise, 1e-300))),
+        decibels(x, y),
         float(x @ y / norm) if norm else 1.0,
         float(abs(x - y).max()),
-        len(np.unique(codes)) / 256,
+        len(np.unique(codes)) / levels,
     )
+
+
+def decibels(want: np.ndarray, got: np.ndarray) -> float:
+    """The SNR of equation (1)."""
+    x, y = want.astype(np.float64), got.astype(np.float64)
+    noise, power = ((x - y) ** 2).sum(), (x**2).sum()
+    return float(10 * np.log10(max(power, 1e-300) / max(noise, 1e-300)))
+
+
+def first_inputs(captured: Captured, batch: Batch) -> tuple[Tensor, ...]:
+    parts = batch if isinstance(batch, tuple | list) else (batch,)
+    return tuple(parts[: len(captured.inputs)])
 
 
 def compare_methods(
@@ -86,22 +100,47 @@ def compare_methods(
     """The SNR of the outputs in decibels on the first batch, a calibration method each."""
     batches = list(batches)
     captured, seen = prepare(model, batches)
-    first = batches[0] if isinstance(batches[0], tuple | list) else (batches[0],)
-    inputs = tuple(first[: len(captured.inputs)])
+    inputs = first_inputs(captured, batches[0])
     want = interpret(captured, inputs, lambda node, x: None)[0].numpy()
     heard = {}
     for method in METHODS:
         graph = lower(captured, chosen(captured, seen, method), Settings(form))
         got = trace(graph, *(x.numpy() for x in inputs))[graph.outputs[0]]
-        heard[method] = row(method, want, got, got).decibels
+        heard[method] = decibels(want, got)
     return heard
+
+
+def best_methods(
+    model: nn.Module, batches: Iterable[Batch], settings: Settings | None = None
+) -> dict[str, str]:
+    """The calibration method whose codes keep most of each tensor, a method each: what `ptq`
+    takes as its `method`."""
+    batches = list(batches)
+    rows = {m: compare_layers(model, batches, m, settings) for m in METHODS}
+    best: dict[str, tuple[float, str]] = {}
+    for method, found in rows.items():
+        for r in found:
+            best[r.name] = max(best.get(r.name, (-np.inf, "")), (r.decibels, method))
+    return {name: method for name, (_, method) in best.items()}
+
+
+HEADERS = ("tensor", "SNR, dB", "cosine", "largest error", "codes used")
+
+
+def cells(rows: list[Row]) -> list[list]:
+    """For a table."""
+    return [
+        [
+            r.name,
+            f"{r.decibels:.1f}",
+            f"{r.cosine:.4f}",
+            f"{r.largest_error:.4g}",
+            f"{r.codes_used:.0%}",
+        ]
+        for r in rows
+    ]
 
 
 def table(rows: list[Row]) -> str:
     """For people."""
-    lines = [f"{'tensor':<32}{'SNR dB':>9}{'cosine':>9}{'max error':>12}{'codes used':>12}"]
-    lines += [
-        f"{r.name:<32.32}{r.decibels:>9.1f}{r.cosine:>9.4f}{r.largest_error:>12.4g}{r.codes_used:>12.0%}"
-        for r in rows
-    ]
-    return "\n".join(lines)
+    return render(HEADERS, cells(rows))

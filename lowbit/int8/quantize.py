@@ -1,6 +1,6 @@
 """Post-training quantization: a trained float model and some data to a verified 8-bit graph."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -23,12 +23,13 @@ from lowbit.ir import Graph, verify
 from lowbit.spec import INT8
 
 FORMS = ("D", "F")
+Method = str | Mapping[str, str]
 
 
 def ptq(
     model: nn.Module,
     batches: Iterable[Batch],
-    method: str = "minmax",
+    method: Method = "minmax",
     *,
     per_channel: bool = True,
     symmetric: bool = False,
@@ -42,9 +43,11 @@ def ptq(
     """The 8-bit graph of `model`, which is in evaluation mode and is not changed.
 
     `batches` gives inputs, or sequences that begin with them, such as a DataLoader's; all of them
-    are run once. `form` is the arithmetic: "D", TensorFlow Lite's reference, or "F", XNNPACK's
-    and ONNX Runtime's. What has no 8-bit rule stays float, and `graph.notes` says so; with
-    `integer_only` inputs and outputs are codes and such an operation is refused by name.
+    are run once. `method` finds the ranges, one for all tensors or one each by their names, as
+    `lowbit.int8.debug.best_methods` gives them. `form` is the arithmetic: "D", TensorFlow Lite's
+    reference, or "F", XNNPACK's and ONNX Runtime's. What has no 8-bit rule stays float, and
+    `graph.notes` says so; with `integer_only` inputs and outputs are codes and such an operation
+    is refused by name.
     `equalized` evens out channels across layers first, for per-tensor weights above all.
     `adaptive` rounds weights by AdaRound, for 4 bits and fewer above all; `bias_corrected` takes
     the mean error of rounded weights out of the biases. Either keeps the data, to run it again.
@@ -60,9 +63,10 @@ def ptq(
     return lower(captured, chosen(captured, seen, method, symmetric), settings, rounded)
 
 
-def check(method: str, form: str, weight_bits: int) -> None:
-    if method not in METHODS:
-        raise ValueError(f"no method {method!r}; there are {', '.join(METHODS)}")
+def check(method: Method, form: str, weight_bits: int) -> None:
+    for name in [method] if isinstance(method, str) else method.values():
+        if name not in METHODS:
+            raise ValueError(f"no method {name!r}; there are {', '.join(METHODS)}")
     if form not in FORMS:
         raise ValueError(f"the arithmetic is form D or F, not {form!r}")
     weight_spec(weight_bits)
@@ -111,12 +115,16 @@ def inputs_of(model: nn.Module, parts: tuple) -> int:
 
 
 def chosen(
-    captured: Captured, seen: dict[Node, Statistics], method: str, symmetric: bool = False
+    captured: Captured, seen: dict[Node, Statistics], method: Method, symmetric: bool = False
 ) -> dict[Node, Parameters]:
-    """Parameters of every tensor; bytes as inputs keep their own values."""
-    found = {
-        id(s): activation_parameters(*METHODS[method](s), INT8, symmetric) for s in seen.values()
-    }
+    """Parameters of every tensor; bytes as inputs keep their own values. Of tensors that share
+    theirs, the one that `seen` is named after says how."""
+
+    def ends(s: Statistics) -> tuple[float, float]:
+        name = method if isinstance(method, str) else method.get(s.name, "minmax")
+        return METHODS[name](s)
+
+    found = {id(s): activation_parameters(*ends(s), INT8, symmetric) for s in seen.values()}
     for node in captured.inputs:
         if node.meta["val"].dtype == torch.uint8:
             found[id(seen[node])] = Parameters(1.0, INT8.lo)

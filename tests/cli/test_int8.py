@@ -1,0 +1,84 @@
+"""ptq and debug on a model of the user's own, in the user's folder."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+MINE = """
+import torch
+from lowbit import nn as lnn
+
+torch.manual_seed(0)
+model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 8), torch.nn.ReLU(),
+                            torch.nn.Linear(8, 3)).eval()
+signs = torch.nn.Sequential(lnn.Linear(6, 4, weight="ste_sign", input="ste_sign")).eval()
+odd = torch.nn.Sequential(torch.nn.Linear(6, 4), torch.nn.LayerNorm(4)).eval()
+"""
+
+
+@pytest.fixture
+def mine(tmp_path):
+    (tmp_path / "mine.py").write_text(MINE)
+    names: dict = {}
+    exec(MINE, names)
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(30, 6)))
+    return names
+
+
+def test_ptq_writes_a_file_that_runs(lowbit, mine, tmp_path):
+    torch.save(mine["model"].state_dict(), tmp_path / "w.pt")
+    arguments = (
+        "ptq",
+        "mine:model",
+        "fashion_mnist_subset",
+        "net.safetensors",
+        "--weights",
+        "w.pt",
+    )
+    ran = lowbit(*arguments, "--samples", "40", "--method", "best", "--adaround", "--json")
+    assert ran.returncode == 0, ran.stderr
+    report = json.loads(ran.stdout)
+    assert report["bytes"] == (tmp_path / "net.safetensors").stat().st_size
+    assert report["notes"] == []
+    assert lowbit("run", "net.safetensors", "--subset", "--json").returncode == 0
+    assert "times smaller" in lowbit(*arguments).stdout
+
+
+def test_debug_of_floats_and_of_low_bits(lowbit, mine, tmp_path):
+    ran = lowbit("debug", "mine:model", "fashion_mnist_subset", "--sensitivity", "--json")
+    report = json.loads(ran.stdout)
+    assert len(report["sensitivity"]) == 2
+    assert {"name", "decibels", "cosine", "largest_error", "codes_used"} == set(
+        report["tensors"][0]
+    )
+    pytest.importorskip("matplotlib")
+    ran = lowbit("debug", "mine:signs", "x.npy", "--sensitivity", "--picture", "p.png")
+    assert ran.returncode == 0, ran.stderr
+    assert "0.weight" in ran.stdout
+    assert (tmp_path / "p.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "more", "said"),
+    [
+        ("mine:model", "x.npy", (), "could not record"),
+        ("mine:odd", "x.npy", ("--integer-only",), "layer_norm"),
+        ("mine:odd", "none.npy", (), "none.npy: No such file"),
+        ("mine:odd", "mine.py", (), "not a NumPy file"),
+        ("mine:odd", "zeros.npy", (), "always 0.0"),
+        ("mine:odd", "nan.npy", (), "not finite"),
+        ("mine:odd", "ints.npy", (), "float32 or uint8"),
+        ("mine:signs", "x.npy", ("--method", "magic"), "no method 'magic'"),
+    ],
+)
+def test_mistakes_are_one_line(lowbit, mine, tmp_path, model, data, more, said):
+    np.save(tmp_path / "zeros.npy", np.zeros((4, 6)))
+    np.save(tmp_path / "nan.npy", np.full((4, 6), np.nan))
+    np.save(tmp_path / "ints.npy", np.ones((4, 6), np.int32))
+    ran = lowbit("ptq", model, data, "net.safetensors", *more)
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("error: ")
+    assert said in ran.stderr
+    assert not (tmp_path / "net.safetensors").exists()
