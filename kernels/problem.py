@@ -38,8 +38,8 @@ class Problem:
         return layout.pixel_bytes(self.layout, self.channels, self.x_spec)
 
     def zeros(self) -> np.ndarray:
-        """What stands for taps outside the image: a row of them."""
-        return np.zeros(self.kernel[1] * self.pixel_bytes(), np.uint8)
+        """What stands for taps outside the image: a row of them, and slack."""
+        return np.zeros(self.kernel[1] * self.pixel_bytes() + layout.SLACK, np.uint8)
 
     def record(self, **fields: int) -> np.ndarray:
         """The parameter record, with the addresses that are known by now."""

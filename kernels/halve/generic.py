@@ -14,7 +14,7 @@ parameters = reader(HALVE)
 def combine(target, x, y, count, largest):
     for c in range(0, count, LANES):
         a, b = load_f32(x + 4 * c), load_f32(y + 4 * c)
-        made = vectors.greater(a, b) if largest else vectors.add(a, b)
+        made = vectors.maximum(a, b) if largest else vectors.add(a, b)
         store_f32(target + 4 * c, made, count - c)
 
 

@@ -32,7 +32,7 @@ def max_floats(p, t, c0, width, out):
         for ky in range(t.ky0, t.ky1):
             for kx in range(t.kx0, t.kx1):
                 pixel = t.x + (ky * p.dilation_h * p.w + kx * p.dilation_w) * p.x_pixel
-                best = vectors.greater(load_f32(pixel + 4 * (c0 + c)), best)
+                best = vectors.maximum(load_f32(pixel + 4 * (c0 + c)), best)
         store_f32(out + 4 * c, best, LANES)
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from guard import protect
 
 from lowbit.ir import Graph, Node, TensorType, evaluate, ops
 from lowbit.ir.op import InvalidGraph
@@ -201,13 +202,17 @@ def random_graph(seed: int) -> tuple[Builder, Graph]:
 
 
 def agrees(graph: Graph, inputs, **options) -> None:
+    """In the arena, and with every tensor and constant before a page that nobody may touch."""
     with np.errstate(all="ignore"):
         want = evaluate(graph, *inputs)
-    got = Network(graph, **options)(*inputs)
-    got = got if isinstance(got, tuple) else (got,)
-    for name, w, g in zip(graph.outputs, want, got, strict=True):
-        assert g.dtype == w.dtype, name
-        np.testing.assert_array_equal(g, w, err_msg=name)
+    network = Network(graph, **options)
+    for place in (lambda network: None, protect):
+        place(network)
+        got = network(*inputs)
+        got = got if isinstance(got, tuple) else (got,)
+        for name, w, g in zip(graph.outputs, want, got, strict=True):
+            assert g.dtype == w.dtype, name
+            np.testing.assert_array_equal(g, w, err_msg=name)
 
 
 @pytest.mark.parametrize("seed", range(150))

@@ -30,3 +30,30 @@ def guarded(values: np.ndarray, slack: int = 0, front: bool = False) -> np.ndarr
     out = room(values.nbytes, slack, front).view(values.dtype).reshape(values.shape)
     out[...] = values
     return out
+
+
+def protect(network) -> None:
+    """Moves every tensor and constant of a network to such memory of its own."""
+    from lowbit.kernels.layout import DTYPES, SLACK
+
+    base, steps = network.memory.ctypes.data + network.start, network.plan.steps
+    named = [*network.plan.inputs.values(), *network.plan.outputs]
+    buffers = dict.fromkeys([*named, *(b for step in steps for b in step.buffers())])
+    rooms = {buffer: room(buffer.size * network.batch, SLACK) for buffer in buffers}
+    for buffer, memory in rooms.items():
+        buffer.offset = memory.ctypes.data - base
+    for step in steps:
+        for places in (step.places, *step.program):
+            for name, place in places.items():
+                if isinstance(place, np.ndarray):
+                    places[name] = guarded(place)
+        step.settle(base, int(step.record["run_program"][0]) if step.program else 0)
+        if step.code is not None:
+            step.code = guarded(step.code)
+            step.record["program"] = step.code.ctypes.data
+
+    def array(buffer, images: int, shape: tuple[int, ...]) -> np.ndarray:
+        part = rooms[buffer][: images * buffer.size].view(DTYPES[buffer.layout])
+        return part.reshape(images, *shape)
+
+    network.array = array
