@@ -30,6 +30,7 @@ TILE_SIZE = TILE.itemsize
 TABLES = 24576  # bytes for the tables of a run
 # Numba compiles a callee anew for each constant that is a Python int; for NumPy's it does not.
 ONE, NONE = np.int64(1), np.int64(0)
+GROUPED = 128  # channels of several groups between two runs of the program, where that is whole
 WORDS, BITS = 1, 2  # direct; requantize.py has the others
 
 window = reader(WINDOW)
@@ -258,7 +259,7 @@ def chunk(groups: int, width: int) -> int:
     if groups == 1:
         return CHUNK
     together = math.lcm(width, 64)
-    size = min(groups * width, together * max(1, CHUNK // together))
+    size = min(groups * width, together * max(1, GROUPED // together))
     if size > SCRATCH - 128:
         raise NotImplementedError(f"{groups} groups of {width} output channels")
     return size

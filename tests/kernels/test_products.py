@@ -191,6 +191,16 @@ def test_groups(table, kernel, groups, depth, width):
 
 
 @every
+def test_many_groups_of_many_channels(table, kernel):
+    """The scratch holds the rows of a run, padding lanes of the last group included."""
+    groups, width = (512, 1) if "depthwise" in kernel.name else (8, 64)
+    shape = geometry((2, 40), (1, 2), (1, 1), ((0, 0), (0, 1)), (1, 1))
+    depth = 64 if table in ("xnor_conv", "plane_conv") else 1 if groups == 512 else 3
+    problem = make(table, kernel, groups * depth, groups * width, shape, groups=groups)
+    check(table, kernel, problem)
+
+
+@every
 def test_more_channels_than_a_chunk(table, kernel):
     groups = 1100 if "depthwise" in kernel.name else 1
     shape = geometry((2, 6), (1, 1), (1, 1), ((0, 0), (0, 0)), (1, 1))
