@@ -7,6 +7,7 @@ import typer
 
 import lowbit
 from lowbit.cli import bench, doctor, inference, int8, models, sweep, training, warmup, zoo
+from lowbit.cli import search as searching
 from lowbit.cli.errors import expected, line
 
 app = typer.Typer(
@@ -20,7 +21,7 @@ COMMANDS = {
     "Start here": (training.quickstart, doctor.doctor),
     "Train and export (needs the extra: lowbit\\[train])": (
         *(training.train, models.summary, models.export, models.verify, sweep.sweep),
-        *(int8.ptq, int8.debug),
+        *(searching.search, int8.ptq, int8.debug),
     ),
     "Exported files": (inference.run, inference.inspect, warmup.warmup),
 }

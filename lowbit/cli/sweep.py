@@ -143,7 +143,7 @@ def stored(folder: Path) -> "Swept":
     done = kept.finished()
     if not done:
         raise ValueError(f"{folder}: no finished trials there")
-    return Swept(done, kept.failed(), len(done))
+    return Swept(done, kept.failed(), len(done), kept.searches())
 
 
 def finish(swept: "Swept", store: Path, report: Path, as_json: bool) -> None:

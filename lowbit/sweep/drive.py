@@ -1,7 +1,7 @@
 """The driver: what is not in the store yet is run, and each result stored as it comes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lowbit.sweep.config import Config, by_key
@@ -11,17 +11,19 @@ from lowbit.sweep.store import Record, Store
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What the store now holds of a sweep's trials, by key, and how many were there before."""
+    """What the store now holds of a sweep's trials, by key, how many were there before, and its
+    searches for widths."""
 
     done: dict[str, Record]
     failed: dict[str, Record]
     skipped: int
+    searches: dict[str, Record] = field(default_factory=dict)
 
     def write_report(self, folder: str | Path) -> Path:
         """report.html and its companions; the page's path."""
         from lowbit.sweep.report import write_report
 
-        return write_report(Path(folder), self.done, self.failed)
+        return write_report(Path(folder), self.done, self.failed, self.searches)
 
     @property
     def complete(self) -> bool:
@@ -67,4 +69,4 @@ def sweep(
             EXECUTORS[settings.executor](run, jobs, watch, settings)
     done = {k: record for k, record in store.finished().items() if k in wanted}
     failed = {k: record for k, record in store.failed().items() if k in wanted}
-    return Swept(done, failed, len(there))
+    return Swept(done, failed, len(there), store.searches())

@@ -3,6 +3,7 @@
     store/results/<key>.json            a finished trial
     store/networks/<key>.safetensors    the network that it exported
     store/failures/<key>.json           the traceback of one that failed; it is tried again
+    store/searches/<key>.json           a finished search for widths
     store/unfinished/<key>/             checkpoints of one that is under way
 
 A file is written under another name, synced, renamed, and its folder synced, so that it is there
@@ -39,12 +40,13 @@ class Store:
         self.results = self.folder / "results"
         self.networks = self.folder / "networks"
         self.failures = self.folder / "failures"
+        self.found = self.folder / "searches"
         self.damaged: dict[Path, str] = {}
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Holds the store for one sweep; the system lets go of it however the sweep ends."""
-        for place in (self.results, self.networks, self.failures):
+        for place in self.places():
             with explained(self.folder):
                 place.mkdir(parents=True, exist_ok=True)
         with explained(self.folder):
@@ -56,9 +58,12 @@ class Store:
 
     def sweep_away(self) -> None:
         """Removes what a killed sweep was writing: whoever holds the lock is the only writer."""
-        for place in (self.results, self.networks, self.failures):
+        for place in self.places():
             for left in place.glob(f".*{UNFINISHED}"):
                 left.unlink()
+
+    def places(self) -> tuple[Path, ...]:
+        return self.results, self.networks, self.failures, self.found
 
     def scratch(self, key: str) -> Path:
         return self.folder / "unfinished" / key
@@ -96,6 +101,18 @@ class Store:
         key = digest(record["config"])
         with self.rescued(key, record, None):
             write(self.failures / f"{key}.json", serialize(record))
+
+    def save_search(self, record: Mapping[str, Any]) -> None:
+        key = digest(record["config"])
+        with self.rescued(key, record, None):
+            write(self.found / f"{key}.json", serialize(record))
+
+    def searches(self) -> dict[str, Record]:
+        """Every finished search for widths, by its key."""
+        return self.read(self.found)
+
+    def searched(self, config: Mapping[str, Any]) -> Record | None:
+        return self.searches().get(digest(config))
 
     @contextlib.contextmanager
     def rescued(self, key: str, record: Mapping[str, Any], network: bytes | None) -> Iterator[None]:

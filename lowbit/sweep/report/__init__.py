@@ -11,7 +11,12 @@ from lowbit.sweep.store import Record, write
 MISSING = 'the report needs {}: pip install "lowbit[report]"'
 
 
-def write_report(folder: Path, done: Mapping[str, Record], failed: Mapping[str, Record]) -> Path:
+def write_report(
+    folder: Path,
+    done: Mapping[str, Record],
+    failed: Mapping[str, Record],
+    searches: Mapping[str, Record],
+) -> Path:
     """Writes report.html, report.md, trials.csv and a .svg a plot; gives the page back."""
     try:
         from lowbit.sweep.report import markdown, page, svg
@@ -21,7 +26,7 @@ def write_report(folder: Path, done: Mapping[str, Record], failed: Mapping[str, 
         raise ModuleNotFoundError(MISSING.format(error.name), name=error.name) from None
     from lowbit.sweep.report.content import content
 
-    found = content(done, failed)
+    found = content(done, failed, searches)
     files = {
         "trials.csv": as_csv(found.rows),
         **{f"{panel.name}.svg": svg.scatter(panel) for panel in found.scatters},

@@ -6,6 +6,8 @@ from typing import Any
 
 from lowbit.sweep.report import panels, tables
 from lowbit.sweep.report.rows import groups, rows
+from lowbit.sweep.report.search import sensitivities
+from lowbit.sweep.report.search import table as search_table
 from lowbit.sweep.store import Record
 
 NOTES = (
@@ -26,6 +28,7 @@ class Content:
     rows: list[dict[str, Any]]
     scatters: list[panels.Scatter]
     heat_maps: list[panels.HeatMap]
+    searches: list[tables.Table]
     schemes: tables.Table
     trials: tables.Table
     layers: list[tables.Table]
@@ -35,7 +38,9 @@ class Content:
     notes: tuple[str, ...]
 
 
-def content(done: Mapping[str, Record], failed: Mapping[str, Record]) -> Content:
+def content(
+    done: Mapping[str, Record], failed: Mapping[str, Record], searches: Mapping[str, Record]
+) -> Content:
     found = rows(done.values())
     together = groups(found)
     scatters = panels.scatters(together) if found else []
@@ -44,7 +49,8 @@ def content(done: Mapping[str, Record], failed: Mapping[str, Record]) -> Content
     return Content(
         rows=found,
         scatters=scatters,
-        heat_maps=panels.heat_maps(together),
+        heat_maps=[*panels.heat_maps(together), *sensitivities(searches.values())],
+        searches=[search_table(record) for record in searches.values()],
         schemes=tables.schemes(together, scatters),
         trials=tables.trials(found),
         layers=[tables.layers(record) for record in first_seeds(done, found)],

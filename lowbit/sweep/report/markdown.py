@@ -23,6 +23,8 @@ def lines(content: Content) -> Iterator[str]:
         yield from ("## Failed", "")
         for trial, error, trace in content.failures:
             yield from (f"**{trial}**: {error}", "", "```", trace.rstrip(), "```", "")
+    for found in content.searches:
+        yield from ("## Mixed precision", "", found.name, "", *grid(found), "")
     yield from ("## Layers", "")
     for table in content.layers:
         yield from (f"### {table.name}", "", *grid(table), "")

@@ -58,6 +58,10 @@ def parts(content: Content) -> Iterator[str]:
     yield "<ul>" + "".join(f"<li>{escape(note)}</li>" for note in content.notes) + "</ul>"
     yield f"<h2>Every trial</h2>{table(content.trials)}"
     yield from failures(content)
+    if content.searches:
+        yield "<h2>Mixed precision</h2>"
+    for found in content.searches:
+        yield f"<h3>{escape(found.name)}</h3>{table(found, named=False)}"
     yield "<h2>Layers</h2>"
     for layers in content.layers:
         body = table(layers, named=False)

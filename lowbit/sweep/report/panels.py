@@ -26,13 +26,15 @@ class Scatter:
 
 @dataclass(frozen=True, slots=True)
 class HeatMap:
-    """Accuracy in percent; rows are weight bits, columns input bits, None where nothing was run."""
+    """Accuracy in percent; None where nothing was run."""
 
     name: str
     title: str
     rows: tuple[str, ...]
     columns: tuple[str, ...]
     cells: tuple[tuple[float | None, ...], ...]
+    row_label: str = "weight bits"
+    column_label: str = "input bits"
 
 
 def scatters(groups: Sequence[Group]) -> list[Scatter]:

@@ -74,10 +74,11 @@ def heat_map(panel: HeatMap) -> str:
         y=panel.rows,
         texttemplate="%{z:.1f}",
         colorscale="Viridis",
-        hovertemplate="weights %{y}, inputs %{x}: %{z:.2f} %<extra></extra>",
+        hovertemplate=f"{panel.row_label} %{{y}}, {panel.column_label} %{{x}}: %{{z:.2f}} %"
+        "<extra></extra>",
     )
-    figure.update_xaxes(title="input bits", type="category")
-    figure.update_yaxes(title="weight bits", type="category", autorange="reversed")
+    figure.update_xaxes(title=panel.column_label, type="category")
+    figure.update_yaxes(title=panel.row_label, type="category", autorange="reversed")
     figure.update_layout(title=panel.title)
     return drawn(figure, panel.name)
 

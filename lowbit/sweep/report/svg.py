@@ -53,7 +53,7 @@ def heat_map(panel: HeatMap) -> str:
                 axes.text(j, i, f"{cell:.1f}", ha="center", va="center", color=colour)
     axes.set_xticks(range(len(panel.columns)), panel.columns)
     axes.set_yticks(range(len(panel.rows)), panel.rows)
-    axes.set(xlabel="input bits", ylabel="weight bits", title=panel.title)
+    axes.set(xlabel=panel.column_label, ylabel=panel.row_label, title=panel.title)
     figure.colorbar(image, ax=axes, label="%")
     return text(figure)
 
