@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import sys
+from enum import StrEnum, auto
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,8 @@ from lowbit.cli.output import AsJson, print_json, print_lines
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+    from lowbit.ir import Graph
 
 Model = Annotated[
     str,
@@ -28,17 +31,53 @@ Checkpoint = Annotated[
 Shape = Annotated[str, typer.Option("--input-shape", help="Sides of one input, without the batch.")]
 
 
+class Format(StrEnum):
+    """What an export is written as."""
+
+    lowbit = auto()
+    tflite = auto()
+    onnx = auto()
+    qonnx = auto()
+
+    def write(self, graph: "Graph", out: Path) -> None:
+        if self is Format.lowbit:
+            graph.save(out)
+            return
+        from lowbit import interchange
+
+        out.write_bytes(getattr(interchange, f"to_{self}")(graph))
+
+
 def export(
-    model: Model,
-    checkpoint: Checkpoint,
-    out: Annotated[Path, typer.Argument(help="The file to write, such as net.safetensors.")],
+    model: Annotated[
+        str, typer.Argument(help="module:name of a torch model, or a file exported before.")
+    ],
+    checkpoint: Annotated[
+        Path,
+        typer.Argument(help="The model's weights; after an exported file, what to write."),
+    ],
+    out: Annotated[
+        Path | None, typer.Argument(help="The file to write, such as net.safetensors.")
+    ] = None,
     input_shape: Shape = "1,28,28",
+    to: Annotated[
+        Format,
+        typer.Option(help="8-bit networks go to tflite or onnx, low-bit ones to qonnx."),
+    ] = Format.lowbit,
     as_json: AsJson = False,
 ) -> None:
-    """Turn a trained model into one file of integers, which runs without torch."""
-    network = restored(model, checkpoint)
-    graph = lowbit.export(network, example(input_shape))
-    graph.save(out)
+    """Turn a trained model into one file of integers, which runs without torch.
+
+    A file that was exported or calibrated before goes on to another format: lowbit export
+    net.safetensors net.tflite --to tflite. Other formats need the extra lowbit\\[interop].
+    """
+    if out is None:
+        from lowbit import pack
+
+        graph, out = pack.load(model), checkpoint
+    else:
+        graph = lowbit.export(restored(model, checkpoint), example(input_shape))
+    to.write(graph, out)
     size = out.stat().st_size
     report = {"file": str(out), "bytes": size, "nodes": len(graph.nodes), "notes": graph.notes}
     if as_json:

@@ -4,7 +4,12 @@ import importlib
 
 from lowbit.interchange.errors import InterchangeError
 
-HOMES = {"to_tflite": "tflite", "to_onnx": "onnx_write", "from_onnx": "onnx_read"}
+HOMES = {
+    "to_tflite": "tflite",
+    "to_onnx": "onnx_write",
+    "from_onnx": "onnx_read",
+    "to_qonnx": "qonnx",
+}
 
 __all__ = ["InterchangeError", *HOMES]
 

@@ -10,21 +10,13 @@ from collections.abc import Callable
 import numpy as np
 
 from lowbit.interchange.errors import InterchangeError
+from lowbit.interchange.onnx_sheet import Order, Sheet, TensorProto, geometry, helper, onnx
 from lowbit.interchange.parameters import Worth, recodes_input, worths
-from lowbit.ir import Graph, Node, ops, verify
+from lowbit.ir import Graph, Node, ops
 from lowbit.spec import QuantSpec
-
-try:
-    import onnx
-    from onnx import TensorProto, helper
-except ModuleNotFoundError as missing:
-    raise ModuleNotFoundError(
-        f'ONNX models need {missing.name}: pip install "lowbit[interop]"', name=missing.name
-    ) from None
 
 SUMS = (ops.Conv, ops.Linear, ops.MulCodes, ops.MatMul)
 WEIGHTS = ((2, TensorProto.INT2, 25), (4, TensorProto.INT4, 21), (8, TensorProto.INT8, 13))
-Order = tuple[int, ...]
 
 
 def to_onnx(graph: Graph) -> bytes:
@@ -32,16 +24,12 @@ def to_onnx(graph: Graph) -> bytes:
     return Writer(graph).write()
 
 
-class Writer:
-    """ONNX holds images channels first. `order[name]` says which axis of the ONNX tensor, the
-    batch not counted, each of the graph's axes is; a tensor of codes is there as codes, `name.q`,
-    and dequantized, under its own name."""
+class Writer(Sheet):
+    """A tensor of codes is there as codes, `name.q`, and dequantized, under its own name."""
 
     def __init__(self, graph: Graph) -> None:
-        self.graph, self.types, self.worth = graph, verify(graph), worths(graph)
-        self.nodes: list[onnx.NodeProto] = []
-        self.initializers: dict[str, onnx.TensorProto] = {}
-        self.order: dict[str, Order] = {}
+        super().__init__(graph)
+        self.worth = worths(graph)
         self.made = {node.output: node for node in graph.nodes}
         self.opset = 13
 
@@ -50,16 +38,7 @@ class Writer:
         for node in self.graph.nodes:
             self.lower(node)
         outputs = [self.output(name) for name in self.graph.outputs]
-        main = helper.make_graph(
-            self.nodes, "lowbit", inputs, outputs, list(self.initializers.values())
-        )
-        opset = helper.make_opsetid("", self.opset)
-        version = helper.find_min_ir_version_for([opset])
-        model = helper.make_model(
-            main, opset_imports=[opset], ir_version=version, producer_name="lowbit"
-        )
-        onnx.checker.check_model(model, full_check=True)
-        return model.SerializeToString()
+        return self.finished(inputs, outputs, {"": self.opset})
 
     def lower(self, node: Node) -> None:
         if isinstance(node.op, SUMS) or (isinstance(node.op, ops.Sub) and self.dequantizes(node)):
@@ -87,19 +66,6 @@ class Writer:
         stored = f"{name}.codes" if name in self.worth else f"{name}.out"
         return helper.make_tensor_value_info(stored, element(type_.spec), ["N", *type_.shape])
 
-    def constant(self, name: str, value: np.ndarray, kind: int | None = None) -> str:
-        if kind is None:
-            tensor = onnx.numpy_helper.from_array(np.ascontiguousarray(value), name)
-            tensor.dims[:] = value.shape
-        else:
-            tensor = helper.make_tensor(name, kind, value.shape, value.reshape(-1).tolist())
-        self.initializers[name] = tensor
-        return name
-
-    def emit(self, kind: str, inputs: list[str], output: str, **attributes: object) -> str:
-        self.nodes.append(helper.make_node(kind, inputs, [output], output, **attributes))
-        return output
-
     def parameters(self, name: str, worth: Worth) -> list[str]:
         """Scale and zero point."""
         return [
@@ -124,27 +90,6 @@ class Writer:
         self.order[node.output] = order
         self.quantize(made, f"{node.output}.q", self.codes(node.output))
         self.dequantize(node.output, f"{node.output}.q")
-
-    def arranged(self, name: str, order: Order, output: str = "") -> str:
-        """The tensor with its axes in another order, or as it is."""
-        found = self.order[name]
-        if found == order and not output:
-            return name
-        permutation = [0] * len(order)
-        for have, want in zip(found, order, strict=True):
-            permutation[want] = have + 1
-        if found == order:
-            return self.emit("Identity", [name], output)
-        output = output or f"{name}.{''.join(map(str, order))}"
-        return self.emit("Transpose", [name], output, perm=[0, *permutation])
-
-    def natural(self, name: str) -> str:
-        return self.arranged(name, tuple(range(len(self.types[name].shape))))
-
-    def image(self, name: str) -> tuple[str, Order]:
-        """Channels first."""
-        order = (*range(1, len(self.types[name].shape)), 0)
-        return self.arranged(name, order), order
 
     def dequantizes(self, node: Node) -> bool:
         return node.inputs[0] in self.worth and node.inputs[1] in self.graph.constants
@@ -244,11 +189,6 @@ def windowed(node: Node, worth: Worth, kernel) -> dict[str, object]:
     if any(map(any, op.padding)) and op.pad_value != worth.zero_point:
         raise InterchangeError(f"{node}: padding is the zero point, {worth.zero_point}")
     return {**geometry(op.stride, op.padding, kernel), "dilations": op.dilation, "group": op.groups}
-
-
-def geometry(stride, padding, kernel) -> dict[str, object]:
-    before, after = zip(*padding, strict=True)
-    return {"strides": stride, "pads": (*before, *after), "kernel_shape": tuple(kernel)}
 
 
 def add(writer: Writer, node: Node) -> None:

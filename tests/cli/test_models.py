@@ -52,6 +52,21 @@ def test_export_verify_and_change(lowbit, mine, tmp_path):
     assert json.loads(verified.stdout)["exact"] is False
 
 
+def test_other_formats(lowbit, mine, tmp_path):
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("ai_edge_litert")
+    assert lowbit("export", "mine:model", "weights.pt", "net.safetensors").returncode == 0
+    written = lowbit("export", "net.safetensors", "net.onnx", "--to", "qonnx", "--json")
+    assert written.returncode == 0, written.stderr
+    kinds = {node.op_type for node in onnx.load(tmp_path / "net.onnx").graph.node}
+    assert "BipolarQuant" in kinds
+
+    refused = lowbit("export", "net.safetensors", "net.tflite", "--to", "tflite")
+    assert refused.returncode == 1
+    assert "TensorFlow Lite" in refused.stderr
+    assert not (tmp_path / "net.tflite").exists()
+
+
 def test_summary_counts(lowbit, mine):
     report = json.loads(lowbit("summary", "mine:model", "--json").stdout)
     assert report["total"]["low_bit_macs"] == 7840
