@@ -20,7 +20,7 @@ except ModuleNotFoundError as missing:
 LARGEST_FILE = 2**31
 MAX_NODES = 10_000
 MAX_RANK = 8
-BITS = {
+BITS: dict[int, int] = {
     onnx.TensorProto.FLOAT: 32,
     onnx.TensorProto.INT32: 32,
     onnx.TensorProto.INT64: 64,
