@@ -20,6 +20,7 @@ import warnings
 from pathlib import Path
 
 import numba
+from numba.core import config
 from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
@@ -38,7 +39,8 @@ def sources() -> list[Path]:
 
 @functools.cache
 def key() -> str:
-    parts = [repr((sys.version, numba.__version__, cpu.target())).encode()]
+    compiler = (numba.__version__, config.OPT, config.BOUNDSCHECK, config.DEBUGINFO_DEFAULT)
+    parts = [repr((sys.version, *compiler, cpu.target())).encode()]
     parts += [p.name.encode() + b"\0" + p.read_bytes() for p in sources()]
     return hashlib.sha256(b"\0".join(hashlib.sha256(p).digest() for p in parts)).hexdigest()[:32]
 

@@ -60,9 +60,10 @@ def test_without_a_directory_there_is_one_warning(tmp_path):
     assert result.stderr.count("compiled anew in every process") == 1
 
 
-def test_another_cpu_has_another_directory(tmp_path):
+@pytest.mark.parametrize("other", [{"NUMBA_CPU_NAME": "generic"}, {"NUMBA_BOUNDSCHECK": "1"}])
+def test_another_cpu_or_compiler_has_another_directory(tmp_path, other):
     run(tmp_path)
-    run(tmp_path, NUMBA_CPU_NAME="generic")
+    run(tmp_path, **other)
     assert len(list(tmp_path.iterdir())) == 2
 
 
