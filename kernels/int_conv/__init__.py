@@ -5,9 +5,9 @@ from functools import partial
 
 import numpy as np
 
-from lowbit.kernels import dense, depthwise, products
+from lowbit.kernels import cpu, dense, depthwise, products
 from lowbit.kernels.dots import AVX2, AVX_VNNI, NEON, VNNI_256, VNNI_512, Dot
-from lowbit.kernels.int_conv import depthwise_fours, few_bits, fours, joined, reference
+from lowbit.kernels.int_conv import amx, depthwise_fours, few_bits, fours, joined, reference
 from lowbit.kernels.layout import Layout
 from lowbit.kernels.table import Kernel
 from lowbit.spec import QuantSpec
@@ -117,6 +117,28 @@ def signed_by_two_bits(problem) -> str:
     return "" if 1 <= problem.w_spec.bits <= 2 else "needs weights of two bits"
 
 
+def bytes_by_amx(problem) -> str:
+    if why := bytes_by_int8(problem):
+        return why
+    if problem.channels // problem.groups < amx.DEPTH // 2:
+        return f"needs {amx.DEPTH // 2} channels a group"
+    able = cpu.features() >= amx.REQUIRES
+    return "" if not able or amx.permitted() else "needs the system's leave to use AMX"
+
+
+def amx_row(name: str, registers, requires: frozenset[str]) -> Kernel:
+    return Kernel(
+        name,
+        amx.kernel(registers),
+        requires,
+        tile=(amx.PIXELS, amx.LANES),
+        pack=amx.pack,
+        fits=bytes_by_amx,
+        bias=partial(fours.bias, VNNI_512.shift),
+        codes=True,
+    )
+
+
 def few_bits_row(name: str, run, pixels: int, lanes: int) -> Kernel:
     return Kernel(
         name,
@@ -148,6 +170,7 @@ KERNELS = (
     joined_row("int_conv_joined_neon", NEON, 4, 4),
     few_bits_row("int_conv_few_bits_2x64", few_bits.int_conv_few_bits_2x64, 2, 64),
     few_bits_row("int_conv_few_bits_4x32", few_bits.int_conv_few_bits_4x32, 4, 32),
+    amx_row("int_conv_amx_32x32", amx.Registers(), amx.REQUIRES),
     dots_row("int_conv_dots", VNNI_512, 8, 2),
     dots_row("int_conv_dots", VNNI_512, 4, 4),
     dots_row("int_conv_avxvnni", AVX_VNNI, 4, 2),

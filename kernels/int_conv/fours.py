@@ -92,7 +92,8 @@ def add_row(dot: Dot, vectors: int):
     return add
 
 
-def tile(dot: Dot, pixels: int, vectors: int):
+def tile(dot: Dot, pixels: int, vectors: int, multiple: int = 1):
+    """Weights are packed with a `multiple` of four channels a tap."""
     none, finish = zeros(dot.vector, pixels * vectors), finisher(vectors, dense.writer(vectors))
     turns, step_ = dot.turns, step(dot, pixels, vectors, False)
     add, row = add_row(dot, vectors), dot.bytes * vectors
@@ -101,13 +102,14 @@ def tile(dot: Dot, pixels: int, vectors: int):
     def tile_(p, t, x, weights, bias, sums, lane, out, stride):
         acc = none()
         pixel, steps = p.stride_w * p.x_pixel, (p.depth + 3) // 4
+        padded = (steps + multiple - 1) // multiple * multiple
         turned = p.x_kind == turns
         flip = 0x80808080 if turned else 0
         for ky in range(t.ky0, t.ky1):
             for kx in range(t.kx0, t.kx1):
                 a = x + (ky * p.dilation_h * p.w + kx * p.dilation_w) * p.x_pixel
                 tap = ky * p.kw + kx
-                w = weights + tap * steps * row
+                w = weights + tap * padded * row
                 for k in range(steps):
                     acc = step_(acc, a + 4 * k, pixel, w + row * k, flip)
                 if turned:

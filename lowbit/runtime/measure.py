@@ -1,8 +1,9 @@
 """Which of several bit-exact kernels is fastest here: asked once a shape, remembered on disk.
 
-Rows that need the same instruction sets compete; a row for lesser CPUs is not timed where a better
-one runs. The answers lie beside the compiled kernels, so that a new CPU, or a change of any
-kernel, asks anew. What is too small to matter is not timed: the first row gets it.
+Rows that need the same instruction sets compete, or one what another needs and more; a row for any
+CPU is not timed where a better one runs. The answers lie beside the compiled kernels, so that a
+new CPU, or a change of any kernel, asks anew. What is too small to matter is not timed: the first
+row gets it.
 """
 
 import json
@@ -30,8 +31,14 @@ def rivals(table: Sequence[Kernel], problem: Problem, forced: str | None) -> lis
     first = choose(table, problem, forced)
     if forced_rows(table, forced) or first.reference or problem.depthwise:
         return [first]
-    able = [k for k in table if k.requires == first.requires and not k.reference]
+    able = [k for k in table if comparable(k, first) and not k.reference]
     return [k for k in able if not k.objections(problem)]
+
+
+def comparable(one: Kernel, other: Kernel) -> bool:
+    """Whether one needs all that the other does, or the reverse, and neither is for any CPU."""
+    a, b = one.requires, other.requires
+    return a == b or (bool(a) and bool(b) and (a <= b or b <= a))
 
 
 def fastest(

@@ -1,0 +1,74 @@
+"""AMX: its tiles on emulated registers against plain sums, its instructions in assembly."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lowbit.ir import Graph, Node, TensorType, evaluate, ops
+from lowbit.kernels import int_conv
+from lowbit.kernels.dots import VNNI_512
+from lowbit.kernels.int_conv import amx, amx_row
+from lowbit.runtime import Network
+from lowbit.runtime.kernels import TABLES
+from lowbit.spec import INT8, NARROW_INT8, QuantSpec, unsigned
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "assembly.py"
+EMULATED = amx_row("int_conv_emulated_32x32", amx.Emulated(), VNNI_512.requires)
+
+
+def constant(values, spec=None) -> TensorType:
+    type_ = TensorType(np.shape(values), spec)
+    return TensorType(type_.shape, spec, np.asarray(values, type_.dtype))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("sides", "channels", "outs", "groups", "x_spec"),
+    [
+        ((9, 40), 64, 33, 1, INT8),
+        ((7, 11), 70, 64, 1, unsigned(8)),
+        ((5, 35), 128, 64, 2, INT8),
+    ],
+)
+@pytest.mark.parametrize("form", [None, ops.RequantizeF])
+def test_emulated_tiles_are_the_definition(
+    sides, channels, outs, groups, x_spec, form, monkeypatch
+):
+    if EMULATED.objections():
+        pytest.skip("; ".join(EMULATED.objections()))
+    monkeypatch.setitem(TABLES, "int_conv", (EMULATED, *int_conv.KERNELS))
+    rng = np.random.default_rng(outs)
+    w = rng.integers(-127, 128, (outs, 3, 3, channels // groups))
+    wide = QuantSpec(-(2**10), 2**10)
+    constants = {"w": constant(w, NARROW_INT8)}
+    nodes = [Node(ops.Conv((1, 1), ((1, 1), (1, 1)), (1, 1), groups), ("x", "w"), "y")]
+    if form:
+        constants["bias"] = constant(rng.integers(-500, 500, outs), wide)
+        constants["scales"] = constant(np.full(outs, 0.01, np.float32))
+        nodes.append(Node(form(0.05, 0.5, 3, -128, 127), ("y", "bias", "scales"), "z"))
+    x_type = TensorType((*sides, channels), x_spec)
+    graph = Graph({"x": x_type}, constants, tuple(nodes), (nodes[-1].output,))
+    x = rng.integers(x_spec.lo, x_spec.hi + 1, (2, *x_type.shape)).astype(x_type.dtype)
+    network = Network(graph, batch=2, kernel=EMULATED.name)
+    (want,) = evaluate(graph, x)
+    np.testing.assert_array_equal(network(x), want)
+
+
+def test_few_channels_are_not_for_it():
+    from lowbit.kernels.layout import Layout
+    from lowbit.kernels.problem import Problem
+
+    problem = Problem(3, 8, x_spec=INT8, w_spec=INT8, layout=Layout.BYTE)
+    assert EMULATED.objections(problem) == ["needs 32 channels a group"]
+
+
+@pytest.mark.slow
+def test_the_instructions_are_in_its_assembly():
+    features = "+amx-int8,+amx-tile,+avx512f,+avx512bw,+avx512vl,+avx512vnni"
+    command = [sys.executable, str(SCRIPT), "int_conv_amx_32x32", "x86_64-linux-gnu", features]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    for mnemonic in ("ldtilecfg", "tilezero", "tileloadd", "tdpbssd", "tdpbusd", "tilestored"):
+        assert mnemonic in text
