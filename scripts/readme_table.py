@@ -7,6 +7,7 @@ quickstart.json      lowbit quickstart: its results.json
 larq_recipe.csv      python scripts/accuracy_larq_recipe.py
 training_step.json   python scripts/bench_training.py --json
 kernels_*.csv        python scripts/bench_kernels.py --csv scripts/results; the last is shown
+models_*.csv, sweep_*.csv   see readme_networks.py
 """
 
 import csv
@@ -17,6 +18,7 @@ from pathlib import Path
 from statistics import mean, stdev
 
 from bench_verdicts import grouped, verdicts
+from readme_networks import models, sweep
 
 ROOT = Path(__file__).parents[1]
 README, RESULTS = ROOT / "README.md", ROOT / "scripts" / "results"
@@ -104,6 +106,15 @@ def kernels() -> Iterator[str]:
     )
 
 
+def networks() -> Iterator[str]:
+    """The newest race of each number of threads, and the sweeps."""
+    races = sorted(RESULTS.glob("models_*.csv"), key=lambda path: path.stem.split("_")[2])
+    for path in {path.stem.split("_")[-1]: path for path in races}.values():
+        yield from (titled(*race) for race in models(path))
+    for path in sorted(RESULTS.glob("sweep_*.csv")):
+        yield titled(*sweep(path))
+
+
 TABLES: dict[str, Callable[[str], str]] = {
     "quickstart.json": quickstart,
     "larq_recipe.csv": recipe,
@@ -125,6 +136,7 @@ def tables() -> Iterator[str]:
         if (RESULTS / name).exists():
             yield write((RESULTS / name).read_text())
     yield from kernels()
+    yield from networks()
 
 
 def section() -> str:

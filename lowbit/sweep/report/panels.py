@@ -41,19 +41,19 @@ def scatters(groups: Sequence[Group]) -> list[Scatter]:
     """One against bytes, and one against time for every number of threads and batch size."""
     ways = sorted({(g.threads, g.batch) for g in groups})
     first = [g for g in groups if (g.threads, g.batch) == ways[0]] if groups else []
-    found = [scatter(first, "bytes", "bytes", COSTS["bytes"])]
+    found = [scatter(first, "bytes", "bytes", "bytes")]
     for threads, batch in ways:
         count = "one thread" if threads == 1 else f"{threads} threads"
         name = f"latency_batch{batch}" + (f"_threads{threads}" if threads > 1 else "")
         points = [g for g in groups if (g.threads, g.batch) == (threads, batch)]
-        found.append(scatter(points, "ms", name, f"{COSTS['ms']}, {batch} at a time, {count}"))
+        found.append(scatter(points, "ms", name, f"time, {batch} at a time, {count}"))
     return found
 
 
-def scatter(points: Sequence[Group], cost: str, name: str, label: str) -> Scatter:
+def scatter(points: Sequence[Group], cost: str, name: str, what: str) -> Scatter:
     best = front(points, lambda g: getattr(g, cost).value, lambda g: g.accuracy.value)
-    what = "bytes" if cost == "bytes" else "measured time"
-    return Scatter(name, f"Accuracy against {what}", label, tuple(points), tuple(best), cost)
+    title = f"Accuracy against {what}"
+    return Scatter(name, title, COSTS[cost], tuple(points), tuple(best), cost)
 
 
 def heat_maps(groups: Sequence[Group]) -> list[HeatMap]:

@@ -1,0 +1,85 @@
+"""The README's tables of whole networks: the race of `lowbit bench models`, and stored sweeps.
+
+models_*.csv    python scripts/bench_models.py --csv scripts/results
+sweep_*.csv     the trials.csv of a sweep's report
+"""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import fmean, stdev
+
+Row = dict[str, str]
+Lines = list[list[str]]
+SWEEPS = {"quick": "`lowbit sweep --quick`", "full": "`lowbit sweep --full`"}
+
+
+def models(path: Path) -> Iterator[tuple[str, list[str], Lines]]:
+    """Title, head and lines of each network's race, the fastest first."""
+    _, machine, day, commit, threads = path.stem.split("_")
+    races: dict[str, list[Row]] = {}
+    for row in read(path):
+        races.setdefault(row["op"], []).append(row)
+    for name, rows in races.items():
+        eager = next(float(r["median_ms"]) for r in rows if r["peer"] == "torch eager")
+        title = (
+            f"{name}, {rows[0]['shape']} (`lowbit bench models`), {threads} of {machine}, {day}, "
+            f"commit {commit}: medians, all in turns in one process. Random weights; p10 and p90 "
+            "hold four fifths of the runs."
+        )
+        head = ["by", "values", "ms", "p10 to p90", "faster than torch eager", "file, bytes"]
+        yield title, head, [contestant(row, eager) for row in rows]
+
+
+def contestant(row: Row, eager: float) -> list[str]:
+    time, size = float(row["median_ms"]), int(row["bytes"])
+    spread = f"{float(row['p10_ms']):.2f} to {float(row['p90_ms']):.2f}"
+    who = row["peer"] or "**lowbit**"
+    return [
+        who,
+        row["dtype"],
+        f"{time:.2f}",
+        spread,
+        f"{eager / time:.1f}x",
+        f"{size:,}" if size else "",
+    ]
+
+
+def sweep(path: Path) -> tuple[str, list[str], Lines]:
+    """A line a scheme and recipe, over seeds, one image at a time on one thread."""
+    together: dict[tuple[str, str], list[Row]] = {}
+    for row in read(path):
+        if (row["threads"], row["batch"]) == ("1", "1"):
+            together.setdefault((row["scheme"], row["recipe"]), []).append(row)
+    first = next(iter(together.values()))[0]
+    what = SWEEPS[path.stem.removeprefix("sweep_")]
+    title = (
+        f"{what}: {first['model']} on {first['data']}, one thread of {first['cpu']}, one image at "
+        "a time; mean and standard deviation over seeds. Torch runs the float network in the same "
+        "turns. `equal` is the share of test images whose outputs are torch's own to the last bit "
+        "(for ptq, the graph's definitions')."
+    )
+    columns = ["scheme", "recipe", "seeds", "accuracy, %", "bytes", "ms", "faster than torch"]
+    return title, [*columns, "equal"], [group(*item) for item in together.items()]
+
+
+def group(named: tuple[str, str], rows: list[Row]) -> list[str]:
+    accuracies = [100 * float(row["accuracy"]) for row in rows]
+    spread = f" ± {stdev(accuracies):.2f}" if len(rows) > 1 else ""
+    ours, torchs = (fmean(float(row[name]) for row in rows) for name in ("ms", "torch_ms"))
+    size = fmean(int(row["bytes"]) for row in rows)
+    equal = min(float(row["equal"]) for row in rows)
+    return [
+        named[0],
+        f"`{named[1]}`",
+        str(len(rows)),
+        f"{fmean(accuracies):.2f}{spread}",
+        f"{size:,.0f}",
+        f"{ours:.3f}",
+        f"{torchs / ours:.1f}x",
+        f"{100 * equal:.2f} %",
+    ]
+
+
+def read(path: Path) -> list[Row]:
+    return list(csv.DictReader(path.read_text().splitlines()))
