@@ -29,6 +29,7 @@ class Annealed(Quantizer):
 
     def set_bits(self, bits: int) -> None:
         self.spec, self.scale, self.gradient = self.choices(bits)
+        self.train(self.training)  # what is new would be in training mode
         self.bits_now.fill_(bits)
 
     def restored(self) -> None:

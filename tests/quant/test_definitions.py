@@ -296,6 +296,14 @@ def test_dorefa_bits_can_be_annealed_and_are_saved(role, wide):
         assert torch.equal(loaded(x), q(x))
 
 
+@pytest.mark.parametrize("kind", [WEIGHTS, INPUTS])
+def test_loading_other_bits_leaves_an_evaluated_quantizer_evaluated(kind):
+    q = build("dorefa:2", kind, 4).eval()
+    q.load_state_dict(build("dorefa:4", kind, 4).state_dict())
+    assert q.spec.magnitude == build("dorefa:4", kind, 4).spec.magnitude
+    assert not any(module.training for module in q.modules())
+
+
 def test_pact_is_equations_1_to_3():
     q = input_("pact:2").double()
     with torch.no_grad():
