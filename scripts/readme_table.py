@@ -6,6 +6,8 @@ python scripts/readme_table.py --check    fails if it is out of date
 quickstart.json      lowbit quickstart: its results.json
 larq_recipe.csv      python scripts/accuracy_larq_recipe.py
 training_step.json   python scripts/bench_training.py --json
+efficientnet_int8.csv  python scripts/accuracy_efficientnet.py
+fashion_int8.csv     python scripts/accuracy_int8.py
 kernels_*.csv        python scripts/bench_kernels.py --csv scripts/results; the last is shown
 models_*.csv, sweep_*.csv   see readme_networks.py
 """
@@ -115,10 +117,48 @@ def networks() -> Iterator[str]:
         yield titled(*sweep(path))
 
 
+def efficientnet(text: str) -> str:
+    lines = []
+    for r in csv.DictReader(text.splitlines()):
+        size = [f"{int(r['bytes']):,}", smaller(r)] if r["bytes"] else ["", ""]
+        lines.append([r["row"], f"{r['agree']} of {r['crops']}", r["decibels"], *size])
+    return titled(
+        "EfficientNet-Lite0 with its ImageNet weights after `lowbit.ptq`, on crops of the "
+        "photographs of scikit-image and scikit-learn, calibrated on other crops of the same ones "
+        "(`scripts/accuracy_efficientnet.py`): crops with the float network's class, "
+        "signal to noise of the logits, and the file. ONNX Runtime's quantizer had the same crops.",
+        ["weights and activations of 8 bits", "same class", "SNR, dB", "bytes", "smaller"],
+        lines,
+    )
+
+
+def fashion_int8(text: str) -> str:
+    rows = list(csv.DictReader(text.splitlines()))
+    lines = []
+    for name in dict.fromkeys(r["row"] for r in rows):
+        mine = [r for r in rows if r["row"] == name]
+        accuracy = mean(float(r["accuracy"]) for r in mine)
+        size = [f"{int(mine[0]['bytes']):,}", smaller(mine[0])]
+        lines.append([name, f"{accuracy:.2f}", str(len(mine)), *size])
+    return titled(
+        "A small convolutional network on Fashion-MNIST, calibrated on 100 training images, or "
+        "trained on for 2 epochs with 8 bits in it (`scripts/accuracy_int8.py`); accuracy of the "
+        "exported integers on the 10,000 test images.",
+        ["network", "accuracy, %", "seeds", "bytes", "smaller"],
+        lines,
+    )
+
+
+def smaller(row: dict) -> str:
+    return f"{int(row['float_bytes']) / int(row['bytes']):.1f}x"
+
+
 TABLES: dict[str, Callable[[str], str]] = {
     "quickstart.json": quickstart,
     "larq_recipe.csv": recipe,
     "training_step.json": training,
+    "efficientnet_int8.csv": efficientnet,
+    "fashion_int8.csv": fashion_int8,
 }
 
 

@@ -15,7 +15,8 @@ KEY = "lowbit"
 DIGITS = 64  # of a sha256
 MAX_HEADER = 16 * 2**20
 MAX_RANK = 16
-DTYPES: dict[str, np.dtype] = {"U8": np.dtype(np.uint8), "F32": np.dtype("<f4")}
+HALF, SINGLE = np.dtype("<f2"), np.dtype("<f4")
+DTYPES: dict[str, np.dtype] = {"U8": np.dtype(np.uint8), "F16": HALF, "F32": SINGLE}
 
 Tensors = dict[str, np.ndarray]
 
@@ -32,7 +33,17 @@ def demand(condition: bool, rule: str) -> None:
 def payload_bytes(type_: TensorType) -> int:
     """What a constant takes in the file."""
     count = math.prod(type_.shape)
-    return 4 * count if type_.spec is None else bits.size(count, type_.spec)
+    if type_.spec is not None:
+        return bits.size(count, type_.spec)
+    return count * (HALF if halved(type_) else SINGLE).itemsize
+
+
+def halved(type_: TensorType) -> bool:
+    """Whether half precision holds every value: matrices of floats are then stored in it."""
+    if type_.spec is not None or type_.value is None or len(type_.shape) < 2:
+        return False
+    with np.errstate(over="ignore"):
+        return bool((type_.value.astype(HALF) == type_.value).all())
 
 
 def join(text: str, tensors: Tensors) -> bytes:
@@ -89,6 +100,6 @@ def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def tensor(stored: dict) -> np.ndarray:
     dtype, shape = stored["dtype"], stored["shape"]
-    demand(dtype in DTYPES, f"a tensor is U8 or F32, not {dtype}")
+    demand(dtype in DTYPES, f"a tensor is U8, F16 or F32, not {dtype}")
     demand(len(shape) <= MAX_RANK and all(s >= 1 for s in shape), f"{shape!s:.80} is no shape")
     return np.frombuffer(bytes(stored["data"]), DTYPES[dtype]).reshape(shape)

@@ -8,7 +8,17 @@ import numpy as np
 
 from lowbit.ir import Graph, InvalidGraph, TensorType, verify
 from lowbit.pack import bits, schema
-from lowbit.pack.container import FormatError, Tensors, decode, demand, payload_bytes, split
+from lowbit.pack.container import (
+    HALF,
+    SINGLE,
+    FormatError,
+    Tensors,
+    decode,
+    demand,
+    halved,
+    payload_bytes,
+    split,
+)
 
 KEYS = {"format", "inputs", "constants", "nodes", "outputs", "notes"}
 MAX_FILE = 2 * 2**30
@@ -73,18 +83,26 @@ def constants(declared: dict[str, TensorType], tensors: Tensors) -> dict[str, Te
 
 
 def constant(name: str, type_: TensorType, data: np.ndarray) -> TensorType:
-    kind = np.float32 if type_.spec is None else np.uint8
-    demand(data.dtype == kind, f"{name!r:.80} is stored as {np.dtype(kind)}")
-    demand(data.nbytes == payload_bytes(type_), f"{name!r:.80} has the bytes of its shape")
     if type_.spec is None:
-        demand(data.shape == type_.shape, f"{name!r:.80} has its declared shape")
-        return TensorType(type_.shape, None, data)
+        return floats(name, type_, data)
+    demand(data.dtype == np.uint8, f"{name!r:.80} is stored as bytes")
+    demand(data.nbytes == payload_bytes(type_), f"{name!r:.80} has the bytes of its shape")
     demand(data.ndim == 1, f"{name!r:.80} is stored as a row of bytes")
     try:
         codes = bits.unpacked(data, math.prod(type_.shape), type_.spec)
     except (ValueError, OverflowError) as error:
         raise FormatError(f"{name!r:.80}: {error}") from None
     return TensorType(type_.shape, type_.spec, codes.reshape(type_.shape))
+
+
+def floats(name: str, type_: TensorType, data: np.ndarray) -> TensorType:
+    """Stored in half precision where that loses nothing, and only there."""
+    demand(data.dtype in (HALF, SINGLE), f"{name!r:.80} is stored as floats")
+    demand(data.shape == type_.shape, f"{name!r:.80} has its declared shape")
+    found = TensorType(type_.shape, None, data.astype(SINGLE))
+    half = data.dtype == HALF
+    demand(not half or halved(found), f"{name!r:.80} is stored in the precision that it needs")
+    return found
 
 
 def demand_memory(types: Iterable[TensorType], what: str) -> None:

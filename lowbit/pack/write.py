@@ -41,7 +41,9 @@ def serialize(graph: Graph) -> bytes:
 
 def stored(type_: TensorType) -> np.ndarray:
     assert type_.value is not None
-    return type_.value if type_.spec is None else bits.packed(type_.value, type_.spec)
+    if type_.spec is not None:
+        return bits.packed(type_.value, type_.spec)
+    return type_.value.astype(container.HALF) if container.halved(type_) else type_.value
 
 
 def describe(graph: Graph) -> dict[str, object]:

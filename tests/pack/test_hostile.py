@@ -131,8 +131,8 @@ HOSTILE = {
     "an alphabet that is false": (put("inputs", 0, 2, False), "list of 3"),
     "a larger constant": (put("constants", STEM, 1, [5, 3, 3, 2]), "the bytes of its shape"),
     "an exabyte of constants": (put("constants", STEM, 1, [2**31] * 2), "constants take"),
-    "a constant of another kind": (put("constants", STEM, 2, None), "stored as float32"),
-    "floats declared as codes": (put("constants", SCALE, 2, [0, 1, 1]), "stored as uint8"),
+    "a constant of another kind": (put("constants", STEM, 2, None), "stored as floats"),
+    "floats declared as codes": (put("constants", SCALE, 2, [0, 1, 1]), "stored as bytes"),
     "another shape of floats": (put("constants", SCALE, 1, [3, 1]), "declared shape"),
     "a wider alphabet": (put("constants", STEM, 2, [-(2**33), 0, 2**33]), "short list"),
     "codes past int32": (put("constants", STEM, 2, [0, 2**31, 2**31]), "fit int32"),
@@ -144,7 +144,10 @@ HOSTILE = {
     "a row that is a matrix": (store("stem", lambda row: row[:, None]), "a row of bytes"),
     "an empty tensor": (store("stem", lambda row: row[:0]), "is no shape"),
     "a tensor of 40 sides": (store("stem", lambda row: row.reshape(-1, *[1] * 39)), "is no shape"),
-    "doubles": (store("scale", lambda v: v.astype(np.float64)), "a tensor is U8 or F32, not F64"),
+    "doubles": (
+        store("scale", lambda v: v.astype(np.float64)),
+        "a tensor is U8, F16 or F32, not F64",
+    ),
     "a scale that is NaN": (store("scale", lambda v: v * np.float32("nan")), "is a number"),
 }
 
@@ -165,7 +168,7 @@ HEADERS = {
     "not JSON": (lambda _: "\x00", "the header is not valid JSON"),
     "a shape past 2^64": (lambda h: h.replace('"shape":[', f'"shape":[{2**64},', 1), "safetens"),
     "a negative shape": (lambda h: h.replace('"shape":[', '"shape":[-1,', 1), "safetensors"),
-    "another dtype": (lambda h: h.replace('"U8"', '"I8"', 1), "U8 or F32, not I8"),
+    "another dtype": (lambda h: h.replace('"U8"', '"I8"', 1), "U8, F16 or F32, not I8"),
     "an unknown dtype": (lambda h: h.replace('"U8"', '"Z9"', 1), "not a safetensors file"),
     "offsets that overlap": (lambda h: h.replace('_offsets":[', '_offsets":[1', 2), "safetens"),
 }
