@@ -4,6 +4,8 @@ import contextlib
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -130,3 +132,41 @@ def running(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+KILLED_AT = """
+import os, signal, sys
+sys.path.insert(0, {folder!r})
+import toy_sweep as toy
+from lowbit.sweep import store
+
+calls, fsync, replace = iter(range(100)), os.fsync, os.replace
+
+def counted(function):
+    def call(*arguments):
+        if next(calls) == {number}:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*arguments)
+    return call
+
+store.os.fsync, store.os.replace = counted(fsync), counted(replace)
+toy.swept({store!r}, toy.configs(1), toy.Settings("inline"))
+"""
+STEPS = ("network", "its name", "its folder", "result", "its name too", "its folder too")
+
+
+@pytest.mark.parametrize("number", range(len(STEPS)), ids=STEPS)
+def test_a_kill_within_a_write(toy, tmp_path, number):
+    """Before each of the six calls that make a finished trial last."""
+    folder, store = str(Path(__file__).parent), str(tmp_path / "killed")
+    code = KILLED_AT.format(folder=folder, number=number, store=store)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
+    assert ran.returncode == -signal.SIGKILL, ran.stderr
+    left = Store(store)
+    assert len(left.finished()) == (number == len(STEPS) - 1)
+    assert not left.damaged
+    (key,) = toy.swept(store, toy.configs(1), toy.Settings("inline")).done
+    assert (left.networks / f"{key}.safetensors").read_bytes() == toy.network(key)
+    assert not list(left.folder.rglob("*.unfinished"))
+    assert not (left.folder / "recomputed").exists()
