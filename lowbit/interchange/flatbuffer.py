@@ -97,6 +97,7 @@ OPTIONS = {
     "MUL": "MulOptions",
     "PADV2": "PadV2Options",
     "RESHAPE": "ReshapeOptions",
+    "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighborOptions",
     "STRIDED_SLICE": "StridedSliceOptions",
     "SUB": "SubOptions",
     "TRANSPOSE": "TransposeOptions",

@@ -255,6 +255,19 @@ def cut(writer: Writer, node: Node) -> None:
     writer.operator("STRIDED_SLICE", [writer.place(node.inputs[0]), *limits], node, **masks)
 
 
+def resize(writer: Writer, node: Node) -> None:
+    """Whole multiples alone: elsewhere TensorFlow Lite's float ratio may pick another pixel."""
+    assert isinstance(node.op, ops.ResizeNearest)
+    sides = writer.types[node.inputs[0]].shape[:-1]
+    if len(sides) != 2 or any(n % s for n, s in zip(node.op.sides, sides, strict=True)):
+        raise InterchangeError(f"{node}: TensorFlow Lite resizes two sides, by whole numbers")
+    size = writer.indices(f"{node.output} size", node.op.sides)
+    options = {"alignCorners": False, "halfPixelCenters": False}
+    writer.operator(
+        "RESIZE_NEAREST_NEIGHBOR", [writer.place(node.inputs[0]), size], node, **options
+    )
+
+
 def quantize(writer: Writer, node: Node) -> None:
     writer.operator("QUANTIZE", [writer.place(node.inputs[0])], node)
 
@@ -289,4 +302,5 @@ RULES: dict[type, Callable[[Writer, Node], None]] = {
     ops.Lookup: lookup,
     ops.Pad: pad,
     ops.Slice: cut,
+    ops.ResizeNearest: resize,
 }

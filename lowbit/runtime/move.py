@@ -85,19 +85,20 @@ def concat(plan: "Plan", group: Group) -> None:
     plan.rest(group)
 
 
-def spread(plan: "Plan", name: str, like: str) -> str:
-    """The name of a new tensor: `name` as floats, repeated to the shape of `like`."""
+def spread(plan: "Plan", name: str, like: str, layout: Layout = Layout.FLOAT) -> str:
+    """The name of a new tensor: `name` in a layout, repeated to the shape of `like`."""
     x, shape, new = plan.types[name], plan.types[like].shape, f"{name} as {like}"
     if len(x.shape) != len(shape):
         raise NotImplementedError(f"{like}: {x} would broadcast across the batch")
-    plan.types[new] = TensorType(shape, None)
-    plan.want(name, Layout.FLOAT)
+    item = DTYPES[layout].itemsize
+    plan.types[new] = TensorType(shape, None if layout is Layout.FLOAT else x.spec)
+    plan.want(name, layout)
     plan.complete(name)
-    source, target = plan.held[name][Layout.FLOAT], plan.hold(new, Layout.FLOAT)
-    steps = strides(x.shape, 4)
+    source, target = plan.held[name][layout], plan.hold(new, layout)
+    steps = strides(x.shape, item)
     once = [0 if side == 1 else step for side, step in zip(x.shape, steps, strict=True)]
-    sides = list(zip(shape, once, strides(shape, 4), strict=True))
-    copied(plan, source, target, sides, 4, (source.size, target.size), new)
+    sides = list(zip(shape, once, strides(shape, item), strict=True))
+    copied(plan, source, target, sides, item, (source.size, target.size), new)
     return new
 
 

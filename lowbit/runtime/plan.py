@@ -7,7 +7,7 @@ or unpacked twice, and a tensor that is only passed along a chain is never store
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -193,7 +193,10 @@ class Plan:
         """A chain on a tensor in memory."""
         node, name = group.chain[0]
         if self.types[name].shape != self.types[node.output].shape:
-            name = move.spread(self, name, node.output)
+            layout = eight_bit.operand_layout(node, self.types[name])
+            whole_name = move.spread(self, name, node.output, layout)
+            inputs = tuple(whole_name if n == name else n for n in node.inputs)
+            node, name = replace(node, inputs=inputs), whole_name
             group = Group(group.root, [(node, name), *group.chain[1:]])
         layout, load = self.load(name)
         nodes = [n.output for n, _ in group.chain]
@@ -231,7 +234,5 @@ class Plan:
         if type_.shape != out.shape:
             if type_.shape == (*[1] * (len(out.shape) - 1), channels):  # one pixel an image
                 return {"at": self.held[name][layout], "row": row, "div": pixels}
-            if layout is not Layout.FLOAT:
-                raise NotImplementedError(f"{node}: codes broadcast over whole images only")
-            name = move.spread(self, name, node.output)
+            name = move.spread(self, name, node.output, layout)
         return {"at": self.held[name][layout], "row": row}

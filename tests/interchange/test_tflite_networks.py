@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip("ai_edge_litert")
 from lowbit.interchange import InterchangeError, to_tflite
@@ -34,7 +35,6 @@ def test_a_network_is_the_same_everywhere(peers, form, integer_only):
 @pytest.mark.parametrize("form", ["D", "F"])
 def test_tables_are_gathered(peers, form):
     """Hard-swish and sigmoid of codes, and a norm's table of each channel."""
-    import torch
     from torch import nn
 
     from lowbit.int8 import ptq
@@ -49,12 +49,31 @@ def test_tables_are_gathered(peers, form):
     np.testing.assert_array_equal(got, Network(graph, batch=4)(x.numpy()))
 
 
+class Moves(torch.nn.Module):
+    def forward(self, x):
+        a, b = torch.nn.functional.interpolate(x, scale_factor=2).split([1, 3], 1)
+        return torch.cat([b[:, :, ::2, 1:-1], (a + b)[:, :, 1::2, :-2]], 1)
+
+
+@pytest.mark.parametrize("form", ["D", "F"])
+def test_parts_and_doubled_pixels(peers, form):
+    from lowbit.int8 import ptq
+
+    torch.manual_seed(0)
+    model, x = (
+        torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), Moves()).eval(),
+        torch.randn(4, 1, 8, 8),
+    )
+    graph = ptq(model, [x], form=form)
+    got = peers[form](to_tflite(graph, batch=4), x.numpy())
+    np.testing.assert_array_equal(got, Network(graph, batch=4)(x.numpy()))
+
+
 def test_what_the_format_lacks_is_named():
-    import torch
     from torch import nn
 
     from lowbit.int8 import ptq
 
-    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Upsample(scale_factor=2)).eval()
-    with pytest.raises(InterchangeError, match=r"ResizeNearest.*no operator"):
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ConvTranspose2d(2, 2, 2, 2)).eval()
+    with pytest.raises(InterchangeError, match=r"Spread.*no operator"):
         to_tflite(ptq(model, [torch.randn(4, 1, 6, 6)]))

@@ -91,3 +91,18 @@ def test_division_by_a_tensor_and_of_a_constant():
     for kernel in KERNELS:
         for got, want in zip(Network(graph, 2, kernel)(x, s), evaluate(graph, x, s), strict=True):
             np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("shapes", [((4, 5, 1), (4, 5, 3)), ((4, 1, 3), (1, 5, 1))])
+def test_codes_broadcast_along_any_side(shapes):
+    codes = (0.5, 3, -128, 127)
+    same(ops.AddD(0.5, 0.25, (1, -2), 1, *codes), shapes, (INT8, INT8))
+    same(ops.AddF(0.5, 0.25, (1, -2), -1, *codes), shapes[::-1], (INT8, unsigned(8)))
+    same(ops.MulCodes((1, -2)), shapes, (unsigned(8), INT8))
+
+
+@pytest.mark.parametrize("shapes", [((4, 1, 3), (1, 5, 1)), ((1, 5, 1), (4, 1, 3))])
+def test_floats_broadcast_along_any_side(shapes):
+    for op in (ops.Sub(), ops.Add(), ops.Mul()):
+        same(op, shapes, (None, None))
+        same(op, shapes, (INT8, None))
