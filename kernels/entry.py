@@ -7,6 +7,8 @@ loop over addresses.
 
 import contextlib
 import functools
+import os
+import secrets
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,6 +22,16 @@ KERNEL = types.void(types.int64, types.int64, types.int64)
 OPTIONS = {"error_model": "numpy", "_nrt": False}  # nothing may contract or reorder float32
 
 
+def sign(function: Callable) -> None:
+    """Makes the function's symbols this process's own. Numba numbers functions from one in every
+    process, so that code from the cache and code compiled beside it would define the same symbols
+    in different ways, and the linker would take one for the other."""
+    function.__qualname__ += f"_{SEED}{os.getpid():x}"
+
+
+SEED = secrets.token_hex(6)
+
+
 class Inner:
     """A function that compiled code calls, made known to Numba when it is first compiled: of the
     hundreds that importing the kernels defines, a network needs a few."""
@@ -30,6 +42,7 @@ class Inner:
     @functools.cached_property
     def dispatcher(self) -> Any:
         wrappers = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+        sign(self.function)
         return njit(nogil=True, **OPTIONS, **wrappers)(self.function)
 
     @property
@@ -47,6 +60,7 @@ def compiled(function: Callable, name: str, signature=KERNEL) -> Any:
     """`.address` is a C function; `.ctypes` calls it without the GIL. `name` is its own file's."""
     for tell in LISTENERS:
         tell(name)
+    sign(function)
     entry: Any = CFunc(
         function,
         (signature.args, signature.return_type),

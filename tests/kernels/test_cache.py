@@ -87,3 +87,35 @@ def test_every_source_is_in_the_key():
     taken = {match for path in paths for match in LOWBIT.findall(path.read_text())}
     outside = {part for pair in taken for part in pair if part and part != "kernels"}
     assert outside == {"exponential", "spec"} == {p.stem for p in paths[-2:]}
+
+
+PLUS = """
+import sys
+from numba import types
+from lowbit.kernels import entry
+
+def plus(n):
+    @entry.inner
+    def inside(x):
+        return x + n
+    def run(x):
+        return inside(x)
+    return run
+
+for n in sys.argv[1:]:
+    made = entry.compiled(plus(int(n)), f"plus_{n}", types.int64(types.int64))
+    print(made.ctypes(40), made.native_name)
+"""
+
+
+def test_code_of_several_processes_has_symbols_of_its_own(tmp_path):
+    """What one process loads was compiled by others, each of which counts its functions from 1."""
+    environment, symbols = {**os.environ, "LOWBIT_CACHE": str(tmp_path)}, {}
+    for numbers in ("1", "12", "213"):
+        command = [sys.executable, "-c", PLUS, *numbers]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        for number, told in zip(numbers, done.stdout.splitlines(), strict=True):
+            result, symbol = told.split()
+            assert int(result) == 40 + int(number)
+            assert symbols.setdefault(number, symbol) == symbol
+    assert len(set(symbols.values())) == 3
