@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lowbit import nn as lnn
 from lowbit import pack
-from lowbit.int8 import ptq
+from lowbit.int8 import CalibrationError, ptq
 from lowbit.ir import evaluate
 from lowbit.qat import QuantizedTraining
 from lowbit.qat.layers import quantized
@@ -199,3 +199,24 @@ def test_weights_are_rounded_as_they_will_be_coded():
     x = torch.tensor([0.4], requires_grad=True)
     fake(x, torch.tensor(1.0), 0, INT8).backward()
     assert x.grad.item() == 1
+
+
+@pytest.mark.parametrize(
+    ("batches", "message"),
+    [
+        ([], "is empty"),
+        ([torch.zeros(4, 1, 12, 12)], "is always 0.0"),
+        ([torch.full((4, 1, 12, 12), float("nan"))], "not finite"),
+        ([torch.rand(4, 1, 12, 12), torch.rand(4, 1, 9, 9)], r"batch 2: .*\(batch, 1, 12, 12\)"),
+    ],
+)
+def test_bad_data_is_refused(batches, message):
+    with pytest.raises(CalibrationError, match=message):
+        QuantizedTraining(plain().eval(), batches)
+
+
+def test_unknown_choices_are_named():
+    with pytest.raises(ValueError, match="2 to 8"):
+        QuantizedTraining(plain().eval(), [data()[0]], weight_bits=1)
+    with pytest.raises(ValueError, match="no method"):
+        QuantizedTraining(plain().eval(), [data()[0]], "magic")
