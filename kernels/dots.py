@@ -42,6 +42,13 @@ class Dot:
         """What turning a sign bit takes from each code that it turns."""
         return -128 if self.turns == BYTE else 128
 
+    def opaque(self, builder, vector):
+        """The vector, of which LLVM does not know that its lanes are equal: it would turn sign bits
+        before broadcasting, in a scalar register, which costs more than a broadcast from memory."""
+        letter = "w" if self.turns == UBYTE else "v" if self.lanes == 16 else "x"
+        kind = ir.FunctionType(vector.type, [vector.type])
+        return builder.asm(kind, "", f"={letter},0", [vector], False)
+
 
 VECTORS = {lanes: Vector(I32, lanes) for lanes in (4, 8, 16)}
 

@@ -54,7 +54,7 @@ def step(dot: Dot, pixels: int, vectors: int, listed: bool):
                 for ahead in range(0, dot.bytes * vectors, 64):
                     prefetch(builder, offset(builder, w, AHEAD + ahead))
             rows = load_rows(builder, w, dot, vectors)
-            turned = splat(builder, builder.trunc(flip, I32), dot.lanes)
+            turned = dot.opaque(builder, splat(builder, builder.trunc(flip, I32), dot.lanes))
             for i in range(signature.args[0].count):
                 p, v = divmod(i, vectors)
                 if v == 0:
