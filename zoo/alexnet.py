@@ -9,14 +9,14 @@ from torch import nn
 from lowbit import nn as lnn
 from lowbit.zoo.architecture import architecture
 from lowbit.zoo.bits import Bits, activation, conv, linear
-from lowbit.zoo.blocks import Shape, features, norm, without_gamma
+from lowbit.zoo.blocks import KERAS_EPS, Shape, features, norm, without_gamma
 
 
 def pool(padding: int = 0) -> nn.Module:
     return nn.MaxPool2d(3, 2, padding)
 
 
-def dense_norm(width: int, eps: float = 1e-5) -> nn.Module:
+def dense_norm(width: int, eps: float) -> nn.Module:
     return without_gamma(lnn.BatchNorm1d(width, eps=eps))
 
 
@@ -31,14 +31,16 @@ def binary_alexnet(shape: Shape, classes: int, bits: Bits = BINARY) -> nn.Module
     plan = ((64, 11, 4, True), (192, 5, 1, True), (384, 3, 1, False), (384, 3, 1, False))
     for outs, kernel, stride, pooled in (*plan, (256, 3, 1, True)):
         layers += [conv(pair, ins, outs, kernel, stride), *([pool()] if pooled else [])]
-        layers += [without_gamma(norm(outs)), activation(body)]
+        layers += [without_gamma(norm(outs, KERAS_EPS)), activation(body)]
         ins, pair = outs, body
     size = features(nn.Sequential(*layers), shape)
     layers.append(nn.Flatten())
     for outs in (4096, 4096):
-        layers += [linear(body, size, outs), dense_norm(outs), activation(body)]
+        layers += [linear(body, size, outs), dense_norm(outs, KERAS_EPS), activation(body)]
         size = outs
-    return nn.Sequential(*layers, linear(bits.at("last"), size, classes), dense_norm(classes))
+    return nn.Sequential(
+        *layers, linear(bits.at("last"), size, classes), dense_norm(classes, KERAS_EPS)
+    )
 
 
 XNOR = Bits("xnor", "ste_sign")

@@ -1,6 +1,7 @@
 """Bi-Real Net: a shortcut around every binary convolution keeps real values flowing.
 
-Liu et al., "Bi-Real Net", 2018 [1808.00278]. Stem, shortcut convolutions and classifier are real.
+Liu et al., "Bi-Real Net", 2018 [1808.00278]. Stem, shortcut convolutions and classifier are real;
+norms are Larq Zoo's, so that its weights fit.
 """
 
 from functools import partial
@@ -10,22 +11,31 @@ from torch import nn
 from lowbit import nn as lnn
 from lowbit.zoo.architecture import architecture
 from lowbit.zoo.bits import Bits, activation, conv, linear
-from lowbit.zoo.blocks import Residual, Shape, glorot, norm, pooled_shortcut, stages, stem
+from lowbit.zoo.blocks import (
+    KERAS_EPS,
+    Residual,
+    Shape,
+    glorot,
+    norm,
+    pooled_shortcut,
+    stages,
+    stem,
+)
 
 BIREAL = Bits("magnitude_aware_sign", "approx_sign")
 
 
-def block(bits: Bits, ins: int, outs: int, stride: int) -> nn.Module:
+def block(bits: Bits, ins: int, outs: int, stride: int, eps: float = 1e-5) -> nn.Module:
     """The sign is all that bends; a body without signs gets a ReLU in its place."""
     body = bits.at("body")
-    layers = [activation(body), conv(body, ins, outs, 3, stride), norm(outs)]
-    return Residual(nn.Sequential(*layers), pooled_shortcut(bits, ins, outs, stride))
+    layers = [activation(body), conv(body, ins, outs, 3, stride), norm(outs, eps)]
+    return Residual(nn.Sequential(*layers), pooled_shortcut(bits, ins, outs, stride, eps))
 
 
 def network(shape: Shape, classes: int, bits: Bits, depths: tuple[int, ...]) -> nn.Module:
     model = nn.Sequential(
-        stem(bits, shape[0], 64),
-        stages(partial(block, bits), (64, 128, 256, 512), depths),
+        stem(bits, shape[0], 64, eps=KERAS_EPS),
+        stages(partial(block, bits, eps=KERAS_EPS), (64, 128, 256, 512), depths),
         lnn.GlobalAvgPool2d(),
         linear(bits.at("last"), 512, classes, bias=True),
     )

@@ -13,6 +13,9 @@ Block = Callable[[int, int, int], nn.Module]
 Shape = tuple[int, int, int]
 
 
+KERAS_EPS = 1e-3  # of batch norm, where Larq Zoo says nothing else
+
+
 def norm(channels: int, eps: float = 1e-5, momentum: float = 0.1) -> nn.Module:
     return lnn.BatchNorm2d(channels, eps=eps, momentum=momentum)
 
@@ -37,12 +40,12 @@ class Residual(nn.Module):
         return self.body(x) + self.shortcut(x)
 
 
-def pooled_shortcut(bits: Bits, ins: int, outs: int, stride: int) -> nn.Module:
+def pooled_shortcut(bits: Bits, ins: int, outs: int, stride: int, eps: float = 1e-5) -> nn.Module:
     """Bi-Real Net's: an average over 2 x 2, a real 1 x 1 convolution and a norm, where the shape
     changes; nothing where it does not."""
     if stride == 1 and ins == outs:
         return nn.Identity()
-    layers = [conv(bits.at("real"), ins, outs, 1), norm(outs)]
+    layers = [conv(bits.at("real"), ins, outs, 1), norm(outs, eps)]
     pool = [nn.AvgPool2d(stride, ceil_mode=True)] if stride > 1 else []
     return nn.Sequential(*pool, *layers)
 
@@ -91,10 +94,12 @@ def glorot(model: nn.Module) -> nn.Module:
     return model
 
 
-def stem(bits: Bits, channels: int, width: int, *after: nn.Module) -> nn.Sequential:
+def stem(
+    bits: Bits, channels: int, width: int, *after: nn.Module, eps: float = 1e-5
+) -> nn.Sequential:
     """ImageNet's beginning: 7 x 7 at stride 2, a norm, and a 3 x 3 maximum at stride 2."""
     first = conv(bits.at("first"), channels, width, 7, 2)
-    return nn.Sequential(first, norm(width), *after, nn.MaxPool2d(3, 2, 1))
+    return nn.Sequential(first, norm(width, eps), *after, nn.MaxPool2d(3, 2, 1))
 
 
 def features(layers: nn.Module, shape: Shape) -> int:

@@ -12,7 +12,16 @@ from torch import Tensor, nn
 from lowbit import nn as lnn
 from lowbit.zoo.architecture import architecture
 from lowbit.zoo.bits import Bits, conv, linear
-from lowbit.zoo.blocks import Residual, Shape, glorot, norm, pooled_shortcut, stages, stem
+from lowbit.zoo.blocks import (
+    KERAS_EPS,
+    Residual,
+    Shape,
+    glorot,
+    norm,
+    pooled_shortcut,
+    stages,
+    stem,
+)
 
 SIGNS = Bits("ste_sign", "ste_sign")
 SQUEEZE = 8
@@ -37,15 +46,15 @@ class ScaledConvolution(nn.Module):
 
 def block(bits: Bits, ins: int, outs: int, stride: int) -> nn.Module:
     scaled = ScaledConvolution(bits, ins, outs, stride)
-    body = nn.Sequential(norm(ins, 1e-3), scaled, nn.PReLU(outs))
-    return Residual(body, pooled_shortcut(bits, ins, outs, stride))
+    body = nn.Sequential(norm(ins, KERAS_EPS), scaled, nn.PReLU(outs))
+    return Residual(body, pooled_shortcut(bits, ins, outs, stride, KERAS_EPS))
 
 
 @architecture(paper="2003.11535", input=(3, 224, 224), classes=1000, bits="w1a1")
 def real_to_binary18(shape: Shape, classes: int, bits: Bits = SIGNS) -> nn.Module:
     """Real-to-Binary on ResNet-18's plan."""
     model = nn.Sequential(
-        stem(bits, shape[0], 64, nn.PReLU(64)),
+        stem(bits, shape[0], 64, nn.PReLU(64), eps=KERAS_EPS),
         stages(partial(block, bits), (64, 128, 256, 512), (4, 4, 4, 4)),
         lnn.GlobalAvgPool2d(),
         linear(bits.at("last"), 512, classes, bias=True),

@@ -13,6 +13,7 @@ class Convolution(QuantizedProduct):
     """What Conv1d and Conv2d share beside torch's own."""
 
     pad_value: int
+    pads_as_keras: bool = False  # "same" at any stride: out = ceil(in / stride), odd ones behind
 
     def quantize(self: Any, weight: Choice, input: Choice, pad_value: int = 0) -> None:
         if self.padding_mode != "zeros":
@@ -32,15 +33,28 @@ class Convolution(QuantizedProduct):
 
     def forward(self: Any, x: Tensor) -> Tensor:
         if self.is_float:
-            return self._conv_forward(x, self.weight, self.bias)
+            return self.convolve(x, self.weight, self.bias)
         return multiply(self, x, len(self.kernel_size), self.convolve)
 
-    def convolve(self: Any, codes: Tensor, weight: Tensor) -> Tensor:
+    def convolve(self: Any, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         padding = self.padding
-        if self.pad_value:
-            sides = self._reversed_padding_repeated_twice
-            codes, padding = F.pad(codes, sides, value=float(self.pad_value)), 0
-        return self.product(codes, weight, None, self.stride, padding, self.dilation, self.groups)
+        if self.pad_value or self.pads_as_keras:
+            x, padding = F.pad(x, self.sides(x), value=float(self.pad_value)), 0
+        return self.product(x, weight, bias, self.stride, padding, self.dilation, self.groups)
+
+    def sides(self: Any, x: Tensor) -> list[int]:
+        """What is padded before and behind, the last axis first: F.pad's order."""
+        if not self.pads_as_keras:
+            return self._reversed_padding_repeated_twice
+        axes = zip(x.shape[2:], self.kernel_size, self.stride, self.dilation, strict=True)
+        return [pad for axis in reversed([*axes]) for pad in keras_padding(*axis)]
+
+
+def keras_padding(side: int, kernel: int, stride: int, dilation: int = 1) -> tuple[int, int]:
+    """TensorFlow's "SAME" for one axis, before and behind."""
+    reach = (-(-side // stride) - 1) * stride + dilation * (kernel - 1) + 1
+    total = max(reach - side, 0)
+    return total // 2, total - total // 2
 
 
 class Conv1d(Convolution, nn.Conv1d):
