@@ -19,19 +19,22 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """A network of a paper: `input` and `classes` are the paper's, `bits` those of its body."""
+    """A network of a paper: `input` and `classes` are the paper's, `bits` those of its body.
+
+    An input is channels, height and width; or, of a language model, how many words it sees.
+    """
 
     name: str
     module: str
     about: str
     paper: str
-    input: tuple[int, int, int]
+    input: tuple[int, ...]
     classes: int
     bits: str
 
 
 def architecture(
-    *, paper: str, input: tuple[int, int, int], classes: int, bits: str
+    *, paper: str, input: tuple[int, ...], classes: int, bits: str
 ) -> Callable[[F], F]:
     """Marks a builder; the arguments are literals."""
     return lambda builder: builder

@@ -27,7 +27,8 @@ class File:
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
     """From bytes (N, H, W) or (N, H, W, C) to what the network takes: a border of `pad` zeros,
-    channels in front, divided by `divide`, and standardized where `mean` and `std` are given."""
+    channels in front, divided by `divide`, and standardized where `mean` and `std` are given. Text,
+    bytes (N, T), is taken as it is."""
 
     pad: int = 0
     divide: float = 255.0
@@ -35,6 +36,8 @@ class Preprocessing:
     std: tuple[float, ...] = ()
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
+        if images.dtype == np.uint8 and images.ndim == 2:
+            return images
         if images.dtype != np.uint8 or images.ndim not in (3, 4):
             raise ValueError(
                 f"images are bytes (N, H, W) or (N, H, W, C), not {images.dtype} {images.shape}"
@@ -62,7 +65,7 @@ class Card:
     task: str
     data: str
     preprocess: Preprocessing
-    input: tuple[int, int, int]
+    input: tuple[int, ...]
     classes: int
     scheme: dict[str, str | None] | None
     exact: bool

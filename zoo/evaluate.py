@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 
 
 def accuracy(network: "Network", data: str, preprocess: "Preprocessing") -> tuple[float, int]:
-    """The fraction of test images classified as labelled, and how many there are."""
+    """The fraction of test images classified as labelled, and how many there are; of a language
+    model's, the fraction of bytes that are the likeliest behind those before them."""
     source = require(data, DATASETS, "data set")()
     scores = network(preprocess(source.test_images))
     assert not isinstance(scores, tuple), "a classifier has one output"
-    predicted = scores.argmax(1)
-    return float((predicted == source.test_labels).mean()), len(predicted)
+    predicted = scores.argmax(-1)
+    return float((predicted == source.test_labels).mean()), predicted.size

@@ -44,7 +44,7 @@ def load(name: str, batch: int = 1) -> "Network":
 def create_model(
     name: str,
     *,
-    input_shape: tuple[int, int, int] | None = None,
+    input_shape: tuple[int, ...] | None = None,
     classes: int | None = None,
     scheme: "str | Scheme | None" = None,
     exact: bool = False,
@@ -65,7 +65,7 @@ def create_model(
 
 def build(
     known: Architecture,
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     classes: int,
     scheme: "str | Scheme | None",
     exact: bool,

@@ -19,7 +19,7 @@ from lowbit.zoo.checkpoints.errors import CheckpointError
 LONGEST = 2**16  # bytes of an attribute, which HDF5 itself keeps to
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Layer:
     """`arrays` by Keras's names for them: kernel, bias, gamma, beta, moving_mean, ..."""
 
@@ -99,6 +99,8 @@ def layer(group, name: str, size: int) -> Layer:
 
 def array(dataset, size: int) -> np.ndarray:
     """The values as float32, once it is known that the file has them all."""
+    if not hasattr(dataset, "shape"):
+        raise CheckpointError(f"{dataset.name} is a group, not an array")
     claimed = math.prod(dataset.shape) * dataset.dtype.itemsize
     if dataset.dtype.kind != "f" or dataset.dtype.itemsize > 8:
         raise CheckpointError(f"{dataset.name} is {dataset.dtype}, not floats")

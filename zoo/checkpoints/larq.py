@@ -98,11 +98,20 @@ def layers(model: nn.Module) -> Iterator[tuple[str, nn.Module, int]]:
 
 def take(waiting: deque[Layer], module: nn.Module) -> list[Layer]:
     """The next layer of the file; or the next few, if they are the groups of one of ours."""
-    first = waiting.popleft()
+    first = waiting[place(waiting, module)]
+    waiting.remove(first)
     groups, kernel = getattr(module, "groups", 1), first.arrays.get("kernel", np.empty(0))
     if groups == 1 or kernel.shape[-1] * groups != cast(nn.Conv2d, module).out_channels:
         return [first]
     return [first, *(waiting.popleft() for _ in range(min(groups - 1, len(waiting))))]
+
+
+def place(waiting: deque[Layer], module: nn.Module) -> int:
+    """A convolution passes over the dense layers of a gate, which the file may have in front."""
+    if not isinstance(module, nn.Conv1d | nn.Conv2d):
+        return 0
+    dense = [layer.arrays.get("kernel", np.empty((0, 0, 0))).ndim == 2 for layer in waiting]
+    return dense.index(False) if False in dense else 0
 
 
 def product(module: nn.Module, taken: list[Layer], behind: int) -> dict[str, np.ndarray]:

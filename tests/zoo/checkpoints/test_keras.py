@@ -67,7 +67,7 @@ LARGE = {"shape": (2**20, 2**20), "dtype": "f4"}
         (lambda f: f.create_dataset(KERNEL, data=np.full(45, np.nan)), "NaN or infinite"),
         (lambda f: f.__setitem__(KERNEL, h5py.ExternalLink("/etc/x", "/y")), "lies elsewhere"),
         (lambda f: f.__setitem__(KERNEL, h5py.SoftLink("/conv2d")), "lies elsewhere"),
-        (lambda f: f.create_group(KERNEL), "not Keras's weights"),
+        (lambda f: f.create_group(KERNEL), "a group, not an array"),
     ],
 )
 def test_an_array_is_what_lies_in_the_file(copied, make, words):
