@@ -8,6 +8,7 @@ larq_recipe.csv      python scripts/accuracy_larq_recipe.py
 training_step.json   python scripts/bench_training.py --json
 efficientnet_int8.csv  python scripts/accuracy_efficientnet.py
 fashion_int8.csv     python scripts/accuracy_int8.py
+zoo/cards/*.json     python scripts/build_zoo.py
 kernels_*.csv        python scripts/bench_kernels.py --csv scripts/results; the last is shown
 models_*.csv, sweep_*.csv   see readme_networks.py
 """
@@ -21,6 +22,8 @@ from statistics import mean, stdev
 
 from bench_verdicts import grouped, verdicts
 from readme_networks import models, sweep
+
+from lowbit.zoo.cards import cards
 
 ROOT = Path(__file__).parents[1]
 README, RESULTS = ROOT / "README.md", ROOT / "scripts" / "results"
@@ -153,6 +156,25 @@ def smaller(row: dict) -> str:
     return f"{int(row['float_bytes']) / int(row['bytes']):.1f}x"
 
 
+def zoo() -> Iterator[str]:
+    """The zoo's cards. The accuracy is that of the network that ships, the mean is over seeds."""
+    lines = []
+    for card in sorted(cards().values(), key=lambda c: (c.data, c.name)):
+        found = [*card.spread.values()]
+        spread = f" ± {100 * stdev(found):.2f}" if len(found) > 1 else ""
+        measured = [percent(card.accuracy), f"{100 * mean(found):.2f}{spread}", str(len(found))]
+        macs = [f"{n / 1e6:.1f}" for n in (card.binary_macs, card.low_bit_macs, card.float_macs)]
+        lines.append([card.name, card.data, *measured, f"{card.bytes:,}", *macs])
+    if lines:
+        head = ["network", "data", "accuracy", "over seeds, %", "seeds", "bytes"]
+        yield titled(
+            "The zoo's trained weights, on the integer runtime and the whole test set "
+            "(`lowbit zoo eval NAME` finds each again); multiply-accumulates in millions an image.",
+            [*head, "binary", "low-bit", "float"],
+            lines,
+        )
+
+
 TABLES: dict[str, Callable[[str], str]] = {
     "quickstart.json": quickstart,
     "larq_recipe.csv": recipe,
@@ -175,6 +197,7 @@ def tables() -> Iterator[str]:
     for name, write in TABLES.items():
         if (RESULTS / name).exists():
             yield write((RESULTS / name).read_text())
+    yield from zoo()
     yield from kernels()
     yield from networks()
 

@@ -7,6 +7,7 @@ operations that the docstring states, with the operators of lowbit/nn/stated.py.
 import torch
 from torch import Tensor, nn
 
+from lowbit.nn import stated as _stated  # noqa: F401  registers lowbit's operators
 from lowbit.nn.product import at_least_float32
 
 

@@ -22,7 +22,7 @@ SHALLOW = (
     *("birealnet_mini", "reactnet18", "quicknet_small"),
 )
 GATED = ("real_to_binary18",)  # its scales are found in floats, from what it looks at
-ALL = zoo.list_models()
+ALL = [n for n in zoo.list_models() if len(zoo.architecture(n).input) == 3]  # of images
 EXPORTED = [name for name in ALL if "." not in name]
 
 
