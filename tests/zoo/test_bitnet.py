@@ -15,6 +15,7 @@ from lowbit.zoo.data import windows
 PUBLISHED, TERNARY = 2_412_820_480, 2_084_044_800
 
 
+@pytest.mark.slow
 def test_parameters_of_the_published_shape():
     with torch.device("meta"):
         model = zoo.create_model("bitnet_2b")
@@ -40,6 +41,7 @@ def tiny() -> nn.Module:
     return model.eval()
 
 
+@pytest.mark.slow
 def test_the_exported_network_agrees_with_torch(tiny):
     words = torch.randint(0, 256, (3, 8), dtype=torch.uint8)
     graph = lowbit.export(tiny, words)
