@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lowbit.bench.race import Race
 
 app = typer.Typer(no_args_is_help=True, help="Time networks against other runtimes.")
+SLOWEST = 15  # steps shown; the CSV has all
 COLUMNS = ("dtype", "by", "ms", "p10", "p90", "GOPS", "bytes", "error")
 
 
@@ -67,8 +68,6 @@ def models(
 
 
 def show(race: "Race", rows: list[dict], as_json: bool) -> None:
-    from dataclasses import asdict
-
     from lowbit.bench.race import fastest
 
     if as_json:
@@ -80,8 +79,10 @@ def show(race: "Race", rows: list[dict], as_json: bool) -> None:
         print_table(COLUMNS, [cells(row) for row in rows], title)
         print_lines([fastest(rows)])
         for name, found in race.steps.items():
-            cut = sorted(found, key=lambda step: -step.ms)
-            print_table(list(asdict(cut[0])), [list(asdict(s).values()) for s in cut], name)
+            slowest = sorted(found, key=lambda step: -step.ms)[:SLOWEST]
+            rows = [[s.nodes, s.kernel, f"{s.ms:.4f}", f"{s.share:.1%}"] for s in slowest]
+            title = f"{name}: {sum(s.ms for s in found):.3f} ms, the slowest of {len(found)} steps"
+            print_table(("nodes", "kernel", "ms", "share"), rows, title)
     for name, why in race.absent.items():
         print(f"{race.entry.float}: without {name}: {why}", file=sys.stderr)
 
