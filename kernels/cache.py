@@ -39,8 +39,8 @@ def sources() -> list[Path]:
 
 @functools.cache
 def key() -> str:
-    compiler = (numba.__version__, config.OPT, config.BOUNDSCHECK, config.DEBUGINFO_DEFAULT)
-    parts = [repr((sys.version, *compiler, cpu.target())).encode()]
+    settings = [getattr(config, name) for name in ("OPT", "BOUNDSCHECK", "DEBUGINFO_DEFAULT")]
+    parts = [repr((sys.version, numba.__version__, settings, cpu.target())).encode()]
     parts += [p.name.encode() + b"\0" + p.read_bytes() for p in sources()]
     return hashlib.sha256(b"\0".join(hashlib.sha256(p).digest() for p in parts)).hexdigest()[:32]
 

@@ -19,7 +19,10 @@ from lowbit.kernels.cache import KernelCache
 
 KERNEL = types.void(types.int64, types.int64, types.int64)
 
-OPTIONS = {"error_model": "numpy", "_nrt": False}  # nothing may contract or reorder float32
+OPTIONS: dict[str, Any] = {
+    "error_model": "numpy",
+    "_nrt": False,
+}  # nothing may contract or reorder float32
 
 
 def sign(function: Callable) -> None:

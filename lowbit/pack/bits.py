@@ -28,7 +28,8 @@ def unpacked(data: np.ndarray, count: int, spec: QuantSpec) -> np.ndarray:
     every, stream = width(spec), np.unpackbits(data, bitorder="little")
     if stream[count * every :].any():
         raise ValueError("its last byte is filled with zeros")
-    index = np.zeros(count, np.uint8 if every <= 8 else np.int64)
+    kind: type = np.uint8 if every <= 8 else np.int64
+    index: np.ndarray = np.zeros(count, kind)
     for i in range(every):
         index |= stream[i : count * every : every].astype(index.dtype) << i
     if (index >= spec.levels).any():
