@@ -44,9 +44,9 @@ class Inner:
 
     @functools.cached_property
     def dispatcher(self) -> Any:
-        wrappers = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+        options: dict[str, Any] = OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
         sign(self.function)
-        return njit(nogil=True, **OPTIONS, **wrappers)(self.function)
+        return njit(nogil=True, **options)(self.function)
 
     @property
     def _numba_type_(self) -> types.Dispatcher:

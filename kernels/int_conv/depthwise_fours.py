@@ -73,11 +73,11 @@ def columns(builder, dot: Dot, taps):
         each.append(builder.bitcast(moved, ir.VectorType(I8, dot.bytes)))
     wide = ir.VectorType(ir.IntType(16), 2 * dot.lanes)
     for high in (False, True):
-        pairs = [
+        a, b = (
             builder.bitcast(interleave(builder, each[i], each[i + 1], high), wide) for i in (0, 2)
-        ]
+        )
         for half in (False, True):
-            yield builder.bitcast(interleave(builder, *pairs, half), dot.vector.llvm)
+            yield builder.bitcast(interleave(builder, a, b, half), dot.vector.llvm)
 
 
 def step(dot: Dot, pixels: int):

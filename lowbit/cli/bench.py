@@ -80,9 +80,9 @@ def show(race: "Race", rows: list[dict], as_json: bool) -> None:
         print_lines([fastest(rows)])
         for name, found in race.steps.items():
             slowest = sorted(found, key=lambda step: -step.ms)[:SLOWEST]
-            rows = [[s.nodes, s.kernel, f"{s.ms:.4f}", f"{s.share:.1%}"] for s in slowest]
+            lines = [[s.nodes, s.kernel, f"{s.ms:.4f}", f"{s.share:.1%}"] for s in slowest]
             title = f"{name}: {sum(s.ms for s in found):.3f} ms, the slowest of {len(found)} steps"
-            print_table(("nodes", "kernel", "ms", "share"), rows, title)
+            print_table(("nodes", "kernel", "ms", "share"), lines, title)
     for name, why in race.absent.items():
         print(f"{race.entry.float}: without {name}: {why}", file=sys.stderr)
 

@@ -38,7 +38,7 @@ class Row:
 def compare_layers(
     model: nn.Module,
     batches: Iterable[Batch],
-    method: str = "minmax",
+    method: str | dict[str, str] = "minmax",
     settings: Settings | None = None,
 ) -> list[Row]:
     """Every quantized tensor on the first batch, in order of execution."""

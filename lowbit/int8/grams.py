@@ -45,7 +45,7 @@ def patches(node: Node, x: Tensor, w: Tensor) -> Iterable[Tensor]:
         yield x.reshape(-1, x.shape[-1]).T[None]
         return
     _, _, _, stride, padding, dilation, groups = defaults(node)
-    sides, kernel = w.ndim - 2, w.shape[2:]
+    sides, kernel = w.ndim - 2, tuple(w.shape[2:])
     stride, dilation = tupled(stride, sides), tupled(dilation, sides)
     pads = padding_of(padding, kernel, dilation, sides)
     x = F.pad(x, [end for pair in reversed(pads) for end in pair])

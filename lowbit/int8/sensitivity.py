@@ -29,7 +29,7 @@ from lowbit.spec import INT8
 def one_at_a_time(
     model: nn.Module,
     batches: Iterable[Batch],
-    method: str = "minmax",
+    method: str | dict[str, str] = "minmax",
     settings: Settings | None = None,
 ) -> dict[str, float]:
     """The SNR of the outputs in decibels on the first batch, for each layer with weights."""

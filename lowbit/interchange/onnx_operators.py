@@ -49,7 +49,7 @@ def dynamic_quantize_linear(x: np.ndarray) -> tuple[np.ndarray, np.float32, int]
     low, high = np.float32(min(x.min(), 0)), np.float32(max(x.max(), 0))
     scale = (high - low) / np.float32(255)
     zero = int(np.clip(np.rint(np.float32(0) - low / scale), 0, 255))
-    return quantize_linear(x, scale, np.array(zero), (0, 255)), scale, zero
+    return quantize_linear(x, np.array(scale), np.array(zero), (0, 255)), scale, zero
 
 
 def conv_integer(

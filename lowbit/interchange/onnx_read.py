@@ -479,6 +479,7 @@ def transpose(reader: Reader, step: Step) -> Value:
     value = reader.value(step, 0)
     order = step.options.get("perm")
     demand(order is not None and sorted(order) == list(range(len(value.axes) + 1)), f"{step}: perm")
+    assert order is not None
     demand(order[0] == 0, f"{step}: the batch stays in front")
     return replace(value, axes=tuple(order.index(a + 1) - 1 for a in value.axes))
 

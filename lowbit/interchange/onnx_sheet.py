@@ -3,6 +3,8 @@
 ONNX holds images channels first, the graph channels last.
 """
 
+from typing import Any
+
 import numpy as np
 
 from lowbit.ir import Graph, verify
@@ -39,7 +41,7 @@ class Sheet:
         self.initializers[name] = tensor
         return name
 
-    def emit(self, kind: str, inputs: list[str], output: str, **attributes: object) -> str:
+    def emit(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
         self.nodes.append(helper.make_node(kind, inputs, [output], output, **attributes))
         return output
 

@@ -103,14 +103,8 @@ def conv(writer: Writer, node: Node) -> None:
     source, order = writer.image(node.inputs[0])
     options = geometry(op.stride, op.padding, weight.shape[1:-1])
     if op.pad_value and any(map(any, op.padding)):
-        sides = [
-            0,
-            0,
-            *options["pads"][: len(op.padding)],
-            0,
-            0,
-            *options["pads"][len(op.padding) :],
-        ]  # type: ignore[index]
+        before, after = zip(*op.padding, strict=True)
+        sides = [0, 0, *before, 0, 0, *after]
         amounts = writer.constant(f"{node.output}.pads", np.array(sides, np.int64))
         value = writer.constant(f"{node.output}.fill", np.array(op.pad_value, np.float32))
         source = writer.emit("Pad", [source, amounts, value], f"{node.output}.padded")

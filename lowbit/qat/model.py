@@ -167,7 +167,8 @@ class Pass:
         if node.target in DROPOUT:
             return dropout(node, args, True)
         if node.target is aten.batch_norm.default:
-            return F.batch_norm(args[0], *args[3:5], *args[1:3], not self.frozen, *args[6:8])
+            y, gamma, beta, mean, variance, _, momentum, eps, *_ = args
+            return F.batch_norm(y, mean, variance, gamma, beta, not self.frozen, momentum, eps)
         return node.target(*args, **torch.fx.map_arg(node.kwargs, read))
 
     def constant(self, node: Node | None) -> Tensor | None:

@@ -9,7 +9,7 @@ from lowbit.kernels.window import BITS, WORDS
 from lowbit.runtime.program import Instruction
 from lowbit.runtime.step import Place
 
-FORMS = {Op.REQUANTIZE_F: CODES_F, Op.REQUANTIZE_D: CODES_D}
+FORMS: dict[object, int] = {Op.REQUANTIZE_F: CODES_F, Op.REQUANTIZE_D: CODES_D}
 NEVER = 2**40  # a limit that no sum reaches
 
 

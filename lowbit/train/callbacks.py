@@ -69,8 +69,10 @@ def export_atomically(model: nn.Module, example: Tensor, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        own = isinstance(frozen, QuantizedTraining)
-        graph = frozen.graph() if own else lowbit.export(frozen, example.cpu())
+        if isinstance(frozen, QuantizedTraining):
+            graph = frozen.graph()
+        else:
+            graph = lowbit.export(frozen, example.cpu())
         graph.save(unfinished)
         os.replace(unfinished, path)
     finally:

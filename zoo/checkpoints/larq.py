@@ -17,7 +17,7 @@ fit, and nothing may be left over. What differs between the two is settled here:
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -175,6 +175,7 @@ def write(module: nn.Module, values: dict[str, np.ndarray]) -> None:
 
 
 def take_floats(model: nn.Module) -> None:
+    module: Any
     for module in model.modules():
         if isinstance(getattr(module, "input_quantizer", None), Image8):
             module.input_quantizer = None

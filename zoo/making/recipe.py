@@ -78,4 +78,5 @@ def shape(recipe: Recipe) -> tuple[int, int, int]:
     """The architecture's own, but for the digits' 8 x 8."""
     if recipe.data == "digits":
         return (1, 8, 8)
-    return recipe.input if any(recipe.input) else zoo.architecture(recipe.name).input
+    channels, *sides = recipe.input if any(recipe.input) else zoo.architecture(recipe.name).input
+    return channels, sides[0], sides[1]
