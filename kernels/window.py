@@ -130,7 +130,7 @@ def shape_of_run(p, block, pixels):
     A block of weights is read from the nearest cache for all pixels of a run but the first, so
     long runs of few channels are best.
     """
-    length, outs = min(RUN, pixels), p.groups * p.width
+    length, outs = max(1, min(RUN, pixels)), p.groups * p.width
     if p.direct != 0:
         return length, 0, outs
     if p.groups > 1:

@@ -234,6 +234,11 @@ def depthwise(problem: Problem) -> Problem:
     return replace(problem, groups=problem.channels)
 
 
+@every
+def test_no_pixels_are_no_work(table, kernel):
+    check(table, kernel, make(table, kernel, 6, 6, PLAIN), splits=3)
+
+
 @given(data=st.data())
 @settings(deadline=None, max_examples=30)
 def test_random_windows(data):
