@@ -44,7 +44,7 @@ def product(wide, narrow, most: int, block: int, block_bytes, fill, room):
     def run(address, lo, hi):
         p = window.window(address)
         scratch, table = scratch_memory(), table_memory()
-        length, outs = min(RUN, hi - lo, room(p)), p.groups * p.width
+        length, outs = min(RUN, max(1, hi - lo), room(p)), p.groups * p.width
         chunk = outs
         if p.direct == 0:
             chunk = min(SCRATCH // length, outs + 63) // 64 * 64
