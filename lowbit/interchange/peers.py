@@ -39,12 +39,21 @@ def litert(model: bytes, *inputs: np.ndarray) -> np.ndarray:
     return interpreter.get_tensor(place["index"])
 
 
-def onnxruntime(model: bytes, *inputs: np.ndarray, fused: bool = True) -> np.ndarray:
+def onnxruntime(
+    model: bytes, *inputs: np.ndarray, fused: bool = True, saturating: bool = False
+) -> np.ndarray:
     """ONNX Runtime on the CPU: form F where it fuses. Unfused it computes between quantize and
-    dequantize nodes in floats, which 2-bit weights still need."""
+    dequantize nodes in floats, which 2-bit weights still need.
+
+    On x86 without VNNI its products with int8 weights saturate pairs of terms at 16 bits, unless
+    a session option turns the weights into uint8, for which it lacks one kernel (QGemm of int8).
+    `saturating` leaves the option out, for weights of 7 bits, whose pairs fit.
+    """
     ort = imported("onnxruntime")
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = 1, 3
+    if not saturating:
+        options.add_session_config_entry("session.x64quantprecision", "1")
     if not fused:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
