@@ -4,9 +4,10 @@
     python scripts/build_zoo.py --list
 
 Each epoch is checkpointed under runs/zoo/NAME/seedK, with its log; an interrupted run goes on where
-it was, and a finished one is not run again unless its recipe changed. What others start from or are
-taught by is built first. The first seed's weights are published, whatever the others reached:
-choosing the best would be choosing by the test set.
+it was, and a finished one is not run again unless its recipe changed; nor is one whose accuracy the
+card already has, wherever that was found, so that machines can share the seeds. What others start
+from or are taught by is built first. The first seed's weights are published, whatever the others
+reached: choosing the best would be choosing by the test set.
 """
 
 import argparse
@@ -71,7 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     shop = Workshop(known, given.runs, given.out / "weights", given.out / "cards", not given.quiet)
     cards = []
     for each in wanted:
-        results = [build(shop, each, seed) for seed in range(given.seeds)]
+        seeds = 1 if each.calibrate else given.seeds  # calibration throws no dice
+        results = [build(shop, each, seed) for seed in range(seeds)]
         command = f"python scripts/build_zoo.py {each.name} --seeds {given.seeds}"
         cards.append(publish(shop, each, results, command))
         print(report(cards), flush=True)

@@ -58,7 +58,9 @@ class Card:
     """`scheme` is the fields of a lowbit.schemes.Scheme, or None for the architecture's own.
 
     `accuracy` is the network's whose files these are; `spread` holds every seed's, this one's
-    among them. Operations are multiply-accumulates for one image.
+    among them; `recipe` is the digest of what they were made by. Of a network that is `calibrated`,
+    `weights` are the float network's, by no training of its own. Operations are
+    multiply-accumulates for one image.
     """
 
     name: str
@@ -86,6 +88,8 @@ class Card:
     weights: File
     versions: dict[str, str]
     notes: str = ""
+    recipe: str = ""
+    calibrated: bool = False
 
     @property
     def bytes(self) -> int:

@@ -33,6 +33,12 @@ stages = [
     { epochs = 1, weights_from = 1.0, teacher = "tfc.float_tiny" },
     { epochs = 2, clip = true },
 ]
+
+["tfc.w8a8_tiny"]
+scheme = { weight = "none", input = "none", first = "float", last = "float" }
+exact = false
+start = "tfc.float_tiny"
+calibrate = { images = 200 }
 """
 
 
@@ -52,7 +58,7 @@ def test_the_recipes_build_what_the_registry_knows():
     for recipe in known.values():
         assert architecture(recipe.name)
         assert set(recipe.needs) <= set(known)
-        assert sum(stage.epochs for stage in recipe.stages) > 0
+        assert (recipe.calibrate is None) == (sum(s.epochs for s in recipe.stages) > 0)
 
 
 @pytest.mark.parametrize("name", ["vgg_mini", "birealnet_mini", "larq_tutorial", "tfc"])
@@ -79,11 +85,12 @@ def folder(script, tmp_path_factory) -> Path:
 def run(script: ModuleType, folder: Path) -> None:
     settings = {"recipes": "tiny.toml", "runs": "runs", "out": "."}
     options = [x for k, v in settings.items() for x in (f"--{k}", str(folder / v))]
-    script.main(["tfc.w1a1_tiny", "--seeds", "1", "--threads", "1", "--quiet", *options])
+    names = ["tfc.w1a1_tiny", "tfc.w8a8_tiny"]
+    script.main([*names, "--seeds", "1", "--threads", "1", "--quiet", *options])
 
 
-def card(folder: Path) -> Card:
-    return from_json((folder / "cards" / "tfc.w1a1_tiny.json").read_text())
+def card(folder: Path, name: str = "tfc.w1a1_tiny") -> Card:
+    return from_json((folder / "cards" / f"{name}.json").read_text())
 
 
 def test_a_recipe_leaves_a_card_files_logs_and_what_it_needed(folder):
@@ -97,6 +104,21 @@ def test_a_recipe_leaves_a_card_files_logs_and_what_it_needed(folder):
     assert len(logs) == 2
 
 
+def test_a_calibrated_network_has_the_weights_that_it_was_made_from(folder):
+    found, origin = card(folder, "tfc.w8a8_tiny"), folder / "runs" / "tfc.float_tiny" / "seed0"
+    kept = folder / "weights" / found.weights.name
+    assert kept.read_bytes() == (origin / "weights.safetensors").read_bytes()
+    assert found.cost["minutes"] == 0
+    assert found.accuracy > 0.3
+
+
+def test_what_the_card_has_is_not_run_again_on_another_machine(script, folder, tmp_path):
+    for name in ("tiny.toml", "cards", "weights"):
+        (tmp_path / name).symlink_to(folder / name)
+    run(script, tmp_path)
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_finished_recipe_is_not_run_again(script, folder):
     checkpoint = folder / "runs" / "tfc.w1a1_tiny" / "seed0" / "stage1.ckpt"
     before = checkpoint.stat().st_mtime_ns
@@ -108,6 +130,7 @@ def test_an_interrupted_recipe_goes_on_to_the_same_bytes(script, folder):
     before, seed = card(folder), folder / "runs" / "tfc.w1a1_tiny" / "seed0"
     for name in ("result.json", "stage1.ckpt", "net.safetensors"):
         (seed / name).unlink()
+    (folder / "cards" / "tfc.w1a1_tiny.json").unlink()
     run(script, folder)
     after = card(folder)
     assert after.graph == before.graph

@@ -1,7 +1,6 @@
 """From a recipe and a seed to files and a measured result, which is not found twice."""
 
 import json
-import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from lowbit.data import FashionMNIST
 from lowbit.zoo.cards import Preprocessing
 from lowbit.zoo.data import DATASETS
 from lowbit.zoo.evaluate import accuracy
-from lowbit.zoo.making.recipe import Recipe
+from lowbit.zoo.making.recipe import Calibration, Recipe
 from lowbit.zoo.making.train import trained
 from lowbit.zoo.making.workshop import Workshop, forget_another_recipe, write
 from lowbit.zoo.weights import rounded, save_weights
@@ -23,18 +22,20 @@ CHECKED = 256  # test images on which eager torch and the runtime are compared, 
 
 
 def build(shop: Workshop, recipe: Recipe, seed: int) -> dict[str, Any]:
-    """What a run of the recipe reached; it is run only if that is not known."""
+    """What a run of the recipe reached; it is run only if neither a run nor the card knows that."""
     folder = shop.folder(recipe, seed)
     done = folder / "result.json"
     if done.exists() and (known := json.loads(done.read_text()))["recipe"] == recipe.digest:
         return known
+    if (card := shop.card(recipe)) and str(seed) in card.spread:
+        return {"accuracy": card.spread[str(seed)], "seed": seed}
     for name in recipe.needs:
-        build(shop, shop.recipes[name], seed)
+        build(shop, shop.recipes[name], shop.first)
     forget_another_recipe(folder, recipe)
-    data, minutes = DATASETS[recipe.data](), time.monotonic()
-    model = trained(shop, recipe, seed, data, folder)
+    data = DATASETS[recipe.data]()
+    model, minutes = trained(shop, recipe, seed, data, folder)
     result = exported(model, recipe, seed, data, folder)
-    result |= {"recipe": recipe.digest, "minutes": (time.monotonic() - minutes) / 60}
+    result |= {"recipe": recipe.digest, "minutes": minutes}
     write(done, json.dumps(result, indent=1))
     return result
 
@@ -45,8 +46,12 @@ def exported(
     """Rounds, exports, and measures the integer network on the whole test set."""
     save_weights(rounded(model), folder / "weights.safetensors")
     images = torch.from_numpy(Preprocessing()(data.test_images[:CHECKED]))
-    lowbit.export(model, images).save(folder / "net.safetensors")
-    network = lowbit.load(folder / "net.safetensors", batch=64)
+    net = folder / "net.safetensors"
+    if recipe.calibrate:
+        calibrated(model, recipe.calibrate, data).save(net)
+    else:
+        lowbit.export(model, images).save(net)
+    network = lowbit.load(net, batch=64)
     with torch.no_grad():
         equal = (torch.from_numpy(network(images.numpy())) == model(images)).all(1)
     if recipe.exact and not equal.all():
@@ -54,3 +59,14 @@ def exported(
     measured, count = accuracy(network, recipe.data, Preprocessing())
     total = asdict(lowbit.summary(model, images).total)
     return {"accuracy": measured, "test_images": count, "seed": seed, "total": total}
+
+
+def calibrated(model: nn.Module, how: Calibration, data: FashionMNIST) -> lowbit.ir.Graph:
+    images = torch.from_numpy(Preprocessing()(data.train_images[: how.images]))
+    return lowbit.ptq(
+        model,
+        images.split(100),
+        how.method,
+        weight_bits=how.weight_bits,
+        bias_corrected=how.bias_corrected,
+    )

@@ -15,6 +15,7 @@ from lowbit import zoo
 from lowbit.timing import cpu_model
 from lowbit.zoo.cards import Card, File, Preprocessing
 from lowbit.zoo.making.recipe import Recipe, shape
+from lowbit.zoo.making.train import usable
 from lowbit.zoo.making.workshop import Workshop, write
 
 BUNDLED = 600_000  # bytes: files up to here ship in the package
@@ -24,11 +25,22 @@ LICENCES = {"fashion_mnist": "MIT (data), Apache-2.0 (weights)"}
 def publish(
     shop: Workshop, recipe: Recipe, results: Sequence[dict[str, Any]], command: str
 ) -> Card:
-    """The card of the first seed's weights, and the files where the card says they are."""
-    first, known = results[0], zoo.architecture(recipe.name)
+    """The card with every seed's accuracy; a first one, and its files, are of the first seed."""
+    spread = {str(r["seed"]): r["accuracy"] for r in results}
+    if known := shop.card(recipe):
+        card = replace(known, spread=known.spread | spread, command=command)
+    else:
+        card = replace(new_card(shop, recipe, results[0]), spread=spread, command=command)
+    shop.cards.mkdir(parents=True, exist_ok=True)
+    write(shop.cards / f"{recipe.name}.json", card.to_json())
+    return card
+
+
+def new_card(shop: Workshop, recipe: Recipe, first: dict[str, Any]) -> Card:
+    known = zoo.architecture(recipe.name)
     folder = shop.folder(recipe, first["seed"])
     totals = {k: first["total"][k] for k in ("binary_macs", "low_bit_macs", "float_macs")}
-    card = Card(
+    return Card(
         name=recipe.name,
         task=f"{known.classes} classes of small grey images",
         data=recipe.data,
@@ -40,25 +52,35 @@ def publish(
         accuracy=first["accuracy"],
         test_images=first["test_images"],
         seed=first["seed"],
-        spread={str(r["seed"]): r["accuracy"] for r in results},
-        cost={"minutes": round(first["minutes"], 1), "machine": machine()},
+        spread={},
+        cost={
+            "minutes": round(first["minutes"], 1),
+            "machine": machine(),
+            "precision": usable(recipe.precision),
+        },
         bits=recipe.name.partition(".")[2].partition("_")[0],
         parameters=first["total"]["parameters"],
         **totals,
         licence=LICENCES.get(recipe.data, "Apache-2.0"),
         paper=known.paper,
-        command=command,
+        command="",
         graph=placed(shop, folder / "net.safetensors", f"{recipe.name}.safetensors", recipe.url),
-        weights=placed(
+        weights=origin(shop, recipe)
+        or placed(
             shop, folder / "weights.safetensors", f"{recipe.name}.torch.safetensors", recipe.url
         ),
         versions={p: version(p) for p in ("torch", "lightning", "numpy", "numba")}
         | {"lowbit": lowbit.__version__},
         notes=recipe.notes,
+        recipe=recipe.digest,
+        calibrated=recipe.calibrate is not None,
     )
-    shop.cards.mkdir(parents=True, exist_ok=True)
-    write(shop.cards / f"{recipe.name}.json", card.to_json())
-    return card
+
+
+def origin(shop: Workshop, recipe: Recipe) -> File | None:
+    """What is calibrated has the weights of the float network that it was made from."""
+    start = shop.card(shop.recipes[recipe.start]) if recipe.calibrate else None
+    return start.weights if start else None
 
 
 def placed(shop: Workshop, source: Path, name: str, url: str) -> File:

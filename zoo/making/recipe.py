@@ -3,7 +3,7 @@
 import hashlib
 import json
 import tomllib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,7 +28,20 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Calibration:
+    """8 bits without training: the first training images, and lowbit.ptq's choices."""
+
+    images: int = 500
+    method: str = "minmax"
+    weight_bits: int = 8
+    bias_corrected: bool = False
+
+
+@dataclass(frozen=True)
 class Recipe:
+    """`start` and the stages' teachers are the published weights of those names, the first seed's,
+    whatever seed is trained from them."""
+
     name: str
     stages: tuple[Stage, ...]
     data: str
@@ -39,6 +52,7 @@ class Recipe:
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     scheme: dict[str, str | None] | None = None
     start: str = ""
+    calibrate: Calibration | None = None
     input: tuple[int, int, int] = (0, 0, 0)
     url: str = ""
     notes: str = ""
@@ -49,7 +63,14 @@ class Recipe:
 
     @property
     def digest(self) -> str:
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        """Of what was chosen, so that a new setting, left alone, changes no recipe."""
+        said = json.dumps(chosen(self), sort_keys=True, default=chosen)
+        return hashlib.sha256(said.encode()).hexdigest()
+
+
+def chosen(setting: Any) -> dict[str, Any]:
+    """The fields of a recipe, or of a part of one, that are not what they are by default."""
+    return {f.name: v for f in fields(setting) if (v := getattr(setting, f.name)) != f.default}
 
 
 def recipes(path: Path) -> dict[str, Recipe]:
@@ -60,7 +81,9 @@ def recipes(path: Path) -> dict[str, Recipe]:
 
 def recipe(name: str, said: dict[str, Any]) -> Recipe:
     """Raises TypeError for a key that means nothing."""
-    said = {**said, "stages": tuple(Stage(**stage) for stage in said["stages"])}
+    said = {**said, "stages": tuple(Stage(**stage) for stage in said.get("stages", ()))}
+    if "calibrate" in said:
+        said["calibrate"] = Calibration(**said["calibrate"])
     if "scheme" in said:  # TOML has no null
         said["scheme"] = {k: None if v == "none" else v for k, v in said["scheme"].items()}
     if "input" in said:

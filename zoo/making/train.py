@@ -1,5 +1,6 @@
 """A recipe's stages, one after the other, each resumed from its last epoch."""
 
+import time
 from pathlib import Path
 from typing import Literal
 
@@ -10,6 +11,7 @@ from lightning.pytorch.loggers import CSVLogger
 from torch import nn
 
 from lowbit.data import FashionMNIST
+from lowbit.kernels import cpu
 from lowbit.train import (
     Classifier,
     ClipLatentWeights,
@@ -24,15 +26,17 @@ from lowbit.zoo.weights import load_weights
 
 def trained(
     shop: Workshop, recipe: Recipe, seed: int, data: FashionMNIST, folder: Path
-) -> nn.Module:
+) -> tuple[nn.Module, float]:
+    """The model in evaluation mode, and the minutes that its training took."""
     L.seed_everything(seed, verbose=False)
     model = new_model(recipe)
+    watches = [Stopwatch() for _ in recipe.stages]
     if recipe.start:
-        start = finished(shop, shop.recipes[recipe.start], seed).state_dict()
+        start = finished(shop, shop.recipes[recipe.start]).state_dict()
         model.load_state_dict({k: v for k, v in start.items() if "_quantizer." not in k})
     for i, stage in enumerate(recipe.stages):
         L.seed_everything(1000 * seed + i, verbose=False)  # of dropout, whatever ran before
-        teacher = finished(shop, shop.recipes[stage.teacher], seed) if stage.teacher else None
+        teacher = finished(shop, shop.recipes[stage.teacher]) if stage.teacher else None
         source = loader(recipe, data, 1000 * seed + i)
         fit(
             model,
@@ -40,12 +44,43 @@ def trained(
             teacher,
             source,
             folder / f"stage{i}.ckpt",
-            recipe.precision,
+            usable(recipe.precision),
             shop.progress,
+            watches[i],
         )
     in_memory(model.cpu(), torch.contiguous_format)
-    recalibrate_batchnorm(model, loader(recipe, data, seed).train_dataloader())
-    return model.eval()
+    if recipe.stages:
+        recalibrate_batchnorm(model, loader(recipe, data, seed).train_dataloader())
+    return model.eval(), sum(watch.seconds for watch in watches) / 60
+
+
+Precision = Literal["32-true", "bf16-mixed"]
+
+
+def usable(precision: Precision) -> Precision:
+    """bfloat16 where there is hardware for it: a processor that emulates it is slower than in
+    float32. A card's cost says which it was."""
+    fast = torch.cuda.is_available() or {"avx512bf16", "amx-bf16", "bf16"} & cpu.features()
+    return precision if fast else "32-true"
+
+
+class Stopwatch(L.Callback):
+    """The seconds of a stage, kept in its checkpoints: a resumed run counts them all."""
+
+    def __init__(self) -> None:
+        self.seconds, self.since = 0.0, 0.0
+
+    def on_train_epoch_start(self, trainer, pl_module) -> None:
+        self.since = time.monotonic()
+
+    def on_train_epoch_end(self, trainer, pl_module) -> None:
+        self.seconds += time.monotonic() - self.since
+
+    def state_dict(self) -> dict[str, float]:
+        return {"seconds": self.seconds}
+
+    def load_state_dict(self, state: dict[str, float]) -> None:
+        self.seconds = state["seconds"]
 
 
 def in_memory(model: nn.Module, order: torch.memory_format) -> None:
@@ -55,9 +90,8 @@ def in_memory(model: nn.Module, order: torch.memory_format) -> None:
             p.data = p.data.contiguous(memory_format=order)
 
 
-def finished(shop: Workshop, recipe: Recipe, seed: int) -> nn.Module:
-    path = shop.folder(recipe, seed) / "weights.safetensors"
-    return load_weights(new_model(recipe), path).eval()
+def finished(shop: Workshop, recipe: Recipe) -> nn.Module:
+    return load_weights(new_model(recipe), shop.published(recipe)).eval()
 
 
 def loader(recipe: Recipe, data: FashionMNIST, seed: int) -> FashionMNISTData:
@@ -74,8 +108,9 @@ def fit(
     teacher: nn.Module | None,
     data: FashionMNISTData,
     checkpoint: Path,
-    precision: Literal["32-true", "bf16-mixed"],
+    precision: Precision,
     progress: bool,
+    watch: Stopwatch,
 ) -> None:
     """Trains one stage, taken up from its checkpoint if there is one.
 
@@ -84,6 +119,7 @@ def fit(
     """
     in_memory(model, torch.channels_last)
     callbacks: list[L.Callback] = [
+        watch,  # in front of the checkpoint that is to keep its time
         ModelCheckpoint(checkpoint.parent, checkpoint.stem, enable_version_counter=False),
         QuantizationSchedule(stage.inputs_from, stage.weights_from),
         *([ClipLatentWeights()] if stage.clip else []),
