@@ -15,6 +15,7 @@ from lowbit.int8.coding import Rounded
 from lowbit.int8.correct import correct_biases
 from lowbit.int8.equalize import equalize
 from lowbit.int8.fold import fold_batch_norms, with_torch_norms
+from lowbit.int8.hoist import hoist
 from lowbit.int8.lower import Int8Lowering, Settings
 from lowbit.int8.methods import METHODS
 from lowbit.int8.parameters import Parameters, activation_parameters, weight_spec
@@ -73,12 +74,19 @@ def check(method: Method, form: str, weight_bits: int) -> None:
 
 
 def prepare(
-    model: nn.Module, batches: Iterable[Batch], equalized: bool = False
+    model: nn.Module,
+    batches: Iterable[Batch],
+    equalized: bool = False,
+    *,
+    changing: bool = False,
 ) -> tuple[Captured, dict[Node, Statistics]]:
-    """The model with its batch norms folded, and what calibration remembers of it."""
+    """The model with its batch norms folded, and what calibration remembers of it. The weights of a
+    model in training are `changing`: nothing is moved that depends on a sign of theirs."""
     iterator = iter(batches)
     first = next(iterator, None)
     captured = captured_from(with_torch_norms(model), first)
+    if not changing:
+        hoist(captured)
     fold_batch_norms(captured)
     if equalized:
         equalize(captured)

@@ -60,7 +60,7 @@ class QuantizedTraining(nn.Module):
         check(method, form, weight_bits)
         self.model = with_torch_norms(model).eval()
         self.settings = Settings(form, weight_bits, per_channel)
-        captured, seen = prepare(self.model, batches)
+        captured, seen = prepare(self.model, batches, changing=True)
         self.example = tuple(empty(n) for n in captured.inputs)
         kind = Learned if learned else MovingAverage
         ends = {shares(captured)[n].name: METHODS[method](s) for n, s in seen.items()}

@@ -8,6 +8,8 @@ from lowbit.exporter.capture import capture
 from lowbit.int8 import ptq
 from lowbit.int8.calibrate import interpret
 from lowbit.int8.equalize import equalize
+from lowbit.int8.fold import with_torch_norms
+from lowbit.int8.hoist import hoist
 from lowbit.ir import evaluate
 
 
@@ -60,3 +62,34 @@ def test_bias_correction_helps_few_bits(bits):
     plain = heard(model, batches, weight_bits=bits)
     corrected = heard(model, batches, weight_bits=bits, bias_corrected=True)
     assert corrected > plain + 3
+
+
+def pooled(gamma: float) -> tuple[nn.Module, list[torch.Tensor]]:
+    torch.manual_seed(0)
+    norm = nn.BatchNorm2d(8)
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.MaxPool2d(2, padding=1), norm, nn.ReLU())
+    with torch.no_grad():
+        norm.weight.uniform_(0.5, 2)
+        norm.weight[3] = gamma
+        norm.bias.normal_()
+        norm.running_mean.normal_()
+    return model.eval(), [torch.randn(16, 3, 8, 8) for _ in range(2)]
+
+
+@pytest.mark.parametrize(("gamma", "moved"), [(1.0, True), (0.0, True), (-1.0, False)])
+def test_a_rising_norm_and_a_clamp_are_put_before_the_pooling_behind_which_they_were(gamma, moved):
+    model, batches = pooled(gamma)
+    names = [type(node.op).__name__ for node in ptq(model, batches).nodes]
+    assert ("Lookup" not in names) == moved
+    assert heard(model, batches) > 35
+
+
+def test_moving_them_keeps_the_function():
+    model, batches = pooled(1.0)
+    captured = capture(with_torch_norms(model), (batches[0],))
+    before = [node.target for node in captured.operations]
+    hoist(captured)
+    captured.operations[0].graph.lint()
+    assert [node.target for node in captured.operations] == [before[i] for i in (0, 2, 3, 1)]
+    (got,) = interpret(captured, (batches[0],), lambda node, x: None)
+    torch.testing.assert_close(got, model(batches[0]))

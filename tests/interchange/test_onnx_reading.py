@@ -96,7 +96,9 @@ def test_models_that_onnx_runtime_quantized(onnxruntime, tmp_path, form, signed,
     model = (tmp_path / "int8.onnx").read_bytes()
     graph = from_onnx(model)
     assert sum(isinstance(n.op, ops.RequantizeF) for n in graph.nodes) == 4
-    np.testing.assert_array_equal(Network(graph, 32)(data), onnxruntime(model, data, saturating=True))
+    np.testing.assert_array_equal(
+        Network(graph, 32)(data), onnxruntime(model, data, saturating=True)
+    )
 
 
 def changed(change) -> bytes:
