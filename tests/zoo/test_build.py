@@ -110,6 +110,8 @@ def test_a_calibrated_network_has_the_weights_that_it_was_made_from(folder):
     assert kept.read_bytes() == (origin / "weights.safetensors").read_bytes()
     assert found.cost["minutes"] == 0
     assert found.accuracy > 0.3
+    assert found.low_bit_macs > 50_000
+    assert found.float_macs == 0
 
 
 def test_what_the_card_has_is_not_run_again_on_another_machine(script, folder, tmp_path):

@@ -58,15 +58,20 @@ def exported(
         raise RuntimeError(f"{recipe.name}: {int((~equal).sum())} of {CHECKED} outputs differ")
     measured, count = accuracy(network, recipe.data, Preprocessing())
     total = asdict(lowbit.summary(model, images).total)
+    if recipe.calibrate:  # the model is float, what was made of it is not
+        total |= {"low_bit_macs": total["float_macs"], "float_macs": 0}
     return {"accuracy": measured, "test_images": count, "seed": seed, "total": total}
 
 
 def calibrated(model: nn.Module, how: Calibration, data: FashionMNIST) -> lowbit.ir.Graph:
     images = torch.from_numpy(Preprocessing()(data.train_images[: how.images]))
-    return lowbit.ptq(
+    graph = lowbit.ptq(
         model,
         images.split(100),
         how.method,
         weight_bits=how.weight_bits,
         bias_corrected=how.bias_corrected,
     )
+    if graph.notes:
+        raise RuntimeError(f"not all of it has 8 bits: {'; '.join(graph.notes)}")
+    return graph
