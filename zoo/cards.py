@@ -54,13 +54,24 @@ class Preprocessing:
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """What a network reaches on test data: the fraction of images that it classifies as labelled;
+    or of bytes, of a text, that it finds the likeliest behind those before them, and how many bits
+    a byte it would take to write the text with its probabilities."""
+
+    accuracy: float
+    test_images: int
+    bits_per_byte: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """`scheme` is the fields of a lowbit.schemes.Scheme, or None for the architecture's own.
 
     `accuracy` is the network's whose files these are; `spread` holds every seed's, this one's
     among them; `recipe` is the digest of what they were made by. Of a network that is `calibrated`,
-    `weights` are the float network's, by no training of its own. Operations are
-    multiply-accumulates for one image.
+    `weights` are the float network's, by no training of its own. `test_images` counts bytes where
+    the data is text. Operations are multiply-accumulates for one image or one window of text.
     """
 
     name: str
@@ -90,6 +101,11 @@ class Card:
     notes: str = ""
     recipe: str = ""
     calibrated: bool = False
+    bits_per_byte: float | None = None
+
+    @property
+    def measured(self) -> Measured:
+        return Measured(self.accuracy, self.test_images, self.bits_per_byte)
 
     @property
     def bytes(self) -> int:

@@ -23,13 +23,13 @@ V2: tuple[Row, ...] = (
 
 @architecture(paper="1704.04861", input=(3, 224, 224), classes=1000, bits="float")
 def mobilenet_v1(shape: Shape, classes: int, bits: Bits = FLOAT) -> nn.Module:
-    """MobileNet v1, width 1."""
+    """MobileNet v1, width 1; ReLU6, as in the authors' code and all published weights."""
     body, ins = bits.at("body"), 32
-    layers = [conv(bits.at("first"), shape[0], 32, 3, 2), norm(32), nn.ReLU()]
+    layers = [conv(bits.at("first"), shape[0], 32, 3, 2), norm(32), nn.ReLU6()]
     for outs in V1:
         stride = 2 if outs > max(ins, 64) else 1
-        layers += [conv(body, ins, ins, 3, stride, groups=ins), norm(ins), nn.ReLU()]
-        layers += [conv(body, ins, outs, 1), norm(outs), nn.ReLU()]
+        layers += [conv(body, ins, ins, 3, stride, groups=ins), norm(ins), nn.ReLU6()]
+        layers += [conv(body, ins, outs, 1), norm(outs), nn.ReLU6()]
         ins = outs
     last = linear(bits.at("last"), ins, classes, bias=True)
     return nn.Sequential(*layers, lnn.GlobalAvgPool2d(), last)

@@ -9,6 +9,7 @@ import typer
 from lowbit import zoo
 from lowbit.cli.output import AsJson, print_json, print_lines, print_table
 from lowbit.zoo import Architecture, Card
+from lowbit.zoo.cards import Measured
 
 app = typer.Typer(
     no_args_is_help=True, help="Published networks: list, show, fetch and evaluate them."
@@ -61,23 +62,29 @@ def fetch(name: Name, as_json: AsJson = False) -> None:
 def evaluate(name: Name, as_json: AsJson = False) -> None:
     """Measure trained weights again: the integer network on the whole test set.
 
-    Exits with status 1 if the accuracy is not the card's.
+    Exits with status 1 if what it reaches is not what its card says.
     """
-    from lowbit.zoo.evaluate import accuracy
+    from lowbit.zoo.evaluate import measure
 
     card, network = zoo.card(name), zoo.load(name, batch=64)
     start = time.perf_counter()
-    measured, images = accuracy(network, card.data, card.preprocess)
-    seconds = time.perf_counter() - start
-    same = measured == card.accuracy and images == card.test_images
+    found = measure(network, card.data, card.preprocess)
+    seconds, same = time.perf_counter() - start, found == card.measured
     if as_json:
-        keys = {"accuracy": measured, "card": card.accuracy, "images": images, "same": same}
-        print_json({"name": name, **keys, "seconds": seconds})
+        both = {"measured": dataclasses.asdict(found), "card": dataclasses.asdict(card.measured)}
+        print_json({"name": name, **both, "same": same, "seconds": seconds})
     else:
-        head = f"{name}: {measured:.2%} of {images:,} images of {card.data} in {seconds:.1f} s"
-        print_lines([head, "as on its card" if same else f"its card says {card.accuracy:.2%}"])
+        said = "as on its card" if same else f"its card says {reached(card.measured)}"
+        print_lines([f"{name}: {reached(found)} of {card.data} in {seconds:.1f} s", said])
     if not same:
         raise typer.Exit(1)
+
+
+def reached(found: Measured) -> str:
+    if found.bits_per_byte is None:
+        return f"{found.accuracy:.2%} of {found.test_images:,} images"
+    bytes_ = f"{found.accuracy:.2%} of {found.test_images:,} bytes"
+    return f"{found.bits_per_byte} bits a byte, {bytes_}"
 
 
 def described(name: str) -> Architecture | Card:

@@ -36,7 +36,7 @@ def at_the_start() -> tuple[int, int]:
 
 
 class Batches:
-    """A loader of (float32 images in [0, 1], int64 labels) over uint8 arrays.
+    """A loader of (`inputs`, int64 labels) over uint8 arrays.
 
     Training batches all have `size` samples, in shuffled order; evaluation batches (no seed) have
     at most `size`, hold every sample once, and are as many on every rank. `position` is asked, when
@@ -99,5 +99,11 @@ class Batches:
         images = self.images[index]
         if self.augment is not None and chance is not None:
             images = self.augment(images, chance[index])
-        pixels = images[:, None].astype(np.float32) / np.float32(255)
-        return torch.from_numpy(pixels), torch.from_numpy(self.labels[index].astype(np.int64))
+        return inputs(images), torch.from_numpy(self.labels[index].astype(np.int64))
+
+
+def inputs(values: NDArray[np.uint8]) -> Tensor:
+    """Images (N, H, W) as float32 k / 255, (N, 1, H, W); text (N, T) as the bytes it is."""
+    if values.ndim == 2:
+        return torch.from_numpy(values)
+    return torch.from_numpy(values[:, None].astype(np.float32) / np.float32(255))

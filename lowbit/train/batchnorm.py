@@ -16,9 +16,11 @@ def recalibrate_batchnorm(model: nn.Module, loader: Iterable) -> None:
     """Sets every batch norm's statistics to the plain mean over the batches of `loader`.
 
     All else is in evaluation mode meanwhile; modes and momenta are as before afterwards. A batch
-    is the input, or a tuple that begins with it.
+    is the input, or a tuple that begins with it. A model without batch norms sees none.
     """
     norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    if not norms:
+        return
     modes = {module: module.training for module in model.modules()}
     momenta = {norm: norm.momentum for norm in norms}
     model.eval()

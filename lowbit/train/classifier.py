@@ -18,8 +18,9 @@ Batch = tuple[Tensor, Tensor]
 
 
 class Classifier(L.LightningModule):
-    """Trains `model`, which maps images to logits. The hyper-parameters are plain numbers and
-    strings, so that checkpoints load with `weights_only=True`.
+    """Trains `model`, which maps images (N, ...) to logits (N, C), or text (N, T) to (N, T, C). The
+    hyper-parameters are plain numbers and strings, so that checkpoints load with
+    `weights_only=True`.
 
     With a `teacher`, frozen, the loss is (1 - distill) CE + distill T^2 KL(teacher || model) at
     temperature T: Hinton et al., "Distilling the Knowledge in a Neural Network", 2015. The
@@ -54,7 +55,7 @@ class Classifier(L.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         x, y = batch
-        logits = self(x)
+        logits, y = examples(self(x)), y.flatten()
         loss = self._loss(x, logits, y)
         self._report("train", loss, logits, y)
         return loss
@@ -67,7 +68,7 @@ class Classifier(L.LightningModule):
 
     def _evaluate(self, split: str, batch: Batch) -> None:
         x, y = batch
-        logits = self(x)
+        logits, y = examples(self(x)), y.flatten()
         self._report(split, F.cross_entropy(logits, y), logits, y)
 
     def _loss(self, x: Tensor, logits: Tensor, y: Tensor) -> Tensor:
@@ -76,7 +77,7 @@ class Classifier(L.LightningModule):
         if teacher is None:
             return loss
         with torch.no_grad():
-            target = teacher.to(x.device)(x)
+            target = examples(teacher.to(x.device)(x))
         share = self.hparams["distill"]
         hint = distillation(logits, target, self.hparams["temperature"])
         return (1 - share) * loss + share * hint
@@ -107,6 +108,11 @@ class Classifier(L.LightningModule):
         if h["optimizer"] == "bop":
             return bop_and_adam(self.model, h["lr"], h["gamma"], h["threshold"], h["weight_decay"])
         return Adam(self.model.parameters(), h["lr"], weight_decay=h["weight_decay"])
+
+
+def examples(logits: Tensor) -> Tensor:
+    """(..., C) to (N, C): every place of a text is an example of its own."""
+    return logits.flatten(0, -2)
 
 
 def distillation(logits: Tensor, target: Tensor, temperature: float) -> Tensor:

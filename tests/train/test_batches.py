@@ -5,7 +5,7 @@ from itertools import chain
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from lowbit.train.augment import Augment
@@ -26,6 +26,7 @@ def numbers(batches):
     ]
 
 
+@settings(deadline=None)
 @given(st.integers(1, 300), st.integers(1, 40), st.integers(1, 4))
 def test_evaluation_gives_every_sample_once_and_as_many_batches_to_each_rank(count, size, world):
     assume(count >= -(-count // (size * world)) * world)
@@ -37,6 +38,7 @@ def test_evaluation_gives_every_sample_once_and_as_many_batches_to_each_rank(cou
     assert sorted(i for batches in ranks for batch in batches for i in batch) == list(range(count))
 
 
+@settings(deadline=None)
 @given(st.integers(40, 300), st.integers(1, 10), st.integers(1, 4), st.integers(0, 5))
 def test_ranks_cut_up_the_batches_of_one_process(count, size, world, epoch):
     def at():

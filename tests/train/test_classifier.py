@@ -3,6 +3,7 @@
 import copy
 
 import lightning as L
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -10,6 +11,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import nn
 
 from lowbit.train import Classifier
+from lowbit.train.batches import Batches
 from lowbit.train.classifier import cosine, distillation
 
 
@@ -28,6 +30,21 @@ def test_bop_learns(tiny, pictures, trainer):
     assert module.model[1].weight.abs().eq(1).all()
     (result,) = run.validate(module, pictures, verbose=False)
     assert result["val_acc"] > 0.7
+
+
+class Table(nn.Embedding):
+    def forward(self, input):
+        return super().forward(input.long())
+
+
+def test_it_learns_the_byte_that_follows(trainer):
+    """Text: every place of a window is an example."""
+    text = (np.arange(8 * 33) % 7).astype(np.uint8).reshape(8, 33)
+    batches = Batches(text[:, :-1], text[:, 1:], size=4, seed=0)
+    module = Classifier(Table(7, 7), lr=0.1)
+    trainer(max_epochs=30).fit(module, batches)
+    words = torch.arange(7)[None]
+    assert torch.equal(module(words).argmax(-1), (words + 1) % 7)
 
 
 def test_distillation_is_hintons():

@@ -14,7 +14,7 @@ import lowbit
 from lowbit import zoo
 from lowbit.zoo import cards, fetch
 from lowbit.zoo.cards import Card, File, Preprocessing
-from lowbit.zoo.evaluate import accuracy
+from lowbit.zoo.evaluate import measure
 from lowbit.zoo.weights import rounded, save_weights
 
 NAME = "tfc.w1a1_test"
@@ -62,9 +62,11 @@ def made(folder: Path) -> Card:
     save_weights(rounded(model), folder / f"{NAME}.torch.safetensors")
     lowbit.export(model.eval(), torch.rand(1, 1, 28, 28)).save(folder / f"{NAME}.safetensors")
     network = lowbit.load(folder / f"{NAME}.safetensors")
-    measured, images = accuracy(network, "fashion_mnist_subset", Preprocessing())
+    found = measure(network, "fashion_mnist_subset", Preprocessing())
     graph, weights = (described(folder / f"{NAME}{end}.safetensors") for end in ("", ".torch"))
-    return replace(CARD, accuracy=measured, test_images=images, graph=graph, weights=weights)
+    return replace(
+        CARD, accuracy=found.accuracy, test_images=found.test_images, graph=graph, weights=weights
+    )
 
 
 def perceptron() -> nn.Module:

@@ -9,7 +9,7 @@ from lowbit.ir import evaluate
 from lowbit.pack import parse
 from lowbit.zoo.cards import cards
 from lowbit.zoo.data import DATASETS
-from lowbit.zoo.evaluate import accuracy
+from lowbit.zoo.evaluate import measure
 from lowbit.zoo.fetch import BUNDLED, intact
 
 BUNDLED_CARDS = [c for c in cards().values() if intact(BUNDLED / c.graph.name, c.graph)]
@@ -58,5 +58,5 @@ def test_its_accuracy_is_found_again(card):
         DATASETS[card.data]()
     except OSError as error:
         pytest.skip(str(error))
-    measured = accuracy(zoo.load(card.name, batch=64), card.data, card.preprocess)
-    assert measured == (card.accuracy, card.test_images)
+    network = zoo.load(card.name, batch=64)
+    assert measure(network, card.data, card.preprocess) == card.measured

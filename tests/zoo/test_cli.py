@@ -52,8 +52,9 @@ def test_evaluation_finds_the_cards_accuracy(lowbit_zoo, trained):
     status, out, _ = lowbit_zoo("eval", trained.card.name, "--json")
     assert status == 0
     said = json.loads(out)
-    assert said["accuracy"] == trained.card.accuracy
-    assert said["images"] == 1000
+    assert said["measured"] == said["card"]
+    assert said["card"]["accuracy"] == trained.card.accuracy
+    assert said["card"]["test_images"] == 1000
 
 
 def test_fetching_says_where_the_files_are(lowbit_zoo, trained):

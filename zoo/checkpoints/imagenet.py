@@ -1,4 +1,4 @@
-"""torchvision's and timm's float state dicts into our ResNets, MobileNet v2 and EfficientNet-Lite0.
+"""torchvision's and timm's float state dicts into our ResNets, MobileNets and EfficientNet-Lite0.
 
 The layers are the same and their names are not: convolutions, norms and the classifier are put in
 the network's order by what their names say, and go to ours in that order; every shape must fit.

@@ -12,7 +12,7 @@ import lowbit
 from lowbit.data import FashionMNIST
 from lowbit.zoo.cards import Preprocessing
 from lowbit.zoo.data import DATASETS
-from lowbit.zoo.evaluate import accuracy
+from lowbit.zoo.evaluate import measure
 from lowbit.zoo.making.recipe import Calibration, Recipe
 from lowbit.zoo.making.train import trained
 from lowbit.zoo.making.workshop import Workshop, forget_another_recipe, write
@@ -53,14 +53,14 @@ def exported(
         lowbit.export(model, images).save(net)
     network = lowbit.load(net, batch=64)
     with torch.no_grad():
-        equal = (torch.from_numpy(network(images.numpy())) == model(images)).all(1)
+        equal = (torch.from_numpy(network(images.numpy())) == model(images)).flatten(1).all(1)
     if recipe.exact and not equal.all():
         raise RuntimeError(f"{recipe.name}: {int((~equal).sum())} of {CHECKED} outputs differ")
-    measured, count = accuracy(network, recipe.data, Preprocessing())
+    measured = measure(network, recipe.data, Preprocessing())
     total = asdict(lowbit.summary(model, images).total)
     if recipe.calibrate:  # the model is float, what was made of it is not
         total |= {"low_bit_macs": total["float_macs"], "float_macs": 0}
-    return {"accuracy": measured, "test_images": count, "seed": seed, "total": total}
+    return {**asdict(measured), "seed": seed, "total": total}
 
 
 def calibrated(model: nn.Module, how: Calibration, data: FashionMNIST) -> lowbit.ir.Graph:

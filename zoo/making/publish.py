@@ -19,6 +19,7 @@ from lowbit.zoo.making.train import usable
 from lowbit.zoo.making.workshop import Workshop, write
 
 BUNDLED = 600_000  # bytes: files up to here ship in the package
+TASKS = {"python_topics": "the next byte of a text"}
 LICENCES = {"fashion_mnist": "MIT (data), Apache-2.0 (weights)"}
 
 
@@ -42,7 +43,7 @@ def new_card(shop: Workshop, recipe: Recipe, first: dict[str, Any]) -> Card:
     totals = {k: first["total"][k] for k in ("binary_macs", "low_bit_macs", "float_macs")}
     return Card(
         name=recipe.name,
-        task=f"{known.classes} classes of small grey images",
+        task=TASKS.get(recipe.data, f"{known.classes} classes of small grey images"),
         data=recipe.data,
         preprocess=Preprocessing(),
         input=shape(recipe),
@@ -51,6 +52,7 @@ def new_card(shop: Workshop, recipe: Recipe, first: dict[str, Any]) -> Card:
         exact=recipe.exact,
         accuracy=first["accuracy"],
         test_images=first["test_images"],
+        bits_per_byte=first.get("bits_per_byte"),
         seed=first["seed"],
         spread={},
         cost={

@@ -97,9 +97,8 @@ def new_model(recipe: Recipe) -> nn.Module:
     return build(known, shape(recipe), known.classes, scheme, recipe.exact)
 
 
-def shape(recipe: Recipe) -> tuple[int, int, int]:
+def shape(recipe: Recipe) -> tuple[int, ...]:
     """The architecture's own, but for the digits' 8 x 8."""
     if recipe.data == "digits":
         return (1, 8, 8)
-    channels, *sides = recipe.input if any(recipe.input) else zoo.architecture(recipe.name).input
-    return channels, sides[0], sides[1]
+    return recipe.input if any(recipe.input) else zoo.architecture(recipe.name).input

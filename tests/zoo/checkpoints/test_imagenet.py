@@ -1,54 +1,70 @@
-"""torchvision's and timm's networks with random weights: ours give their outputs."""
+"""torchvision's and timm's networks with drawn weights: ours give their outputs.
 
-import importlib
+scripts/golden_imagenet.py made the outputs, where torchvision and timm could be installed.
+"""
 
+from pathlib import Path
+
+import drawn
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
+import lowbit
 from lowbit import zoo
+from lowbit.runtime import Network
 from lowbit.zoo.checkpoints import imagenet
 from lowbit.zoo.checkpoints.errors import CheckpointError
 
-slow = pytest.mark.slow
-THEIRS = [
-    ("torchvision.models", "resnet18", "resnet18"),
-    pytest.param("torchvision.models", "resnet50", "resnet50", marks=slow),
-    pytest.param("torchvision.models", "mobilenet_v2", "mobilenet_v2", marks=slow),
-    pytest.param("timm", "resnet34", "resnet34", marks=slow),
-    pytest.param("timm", "mobilenetv2_100", "mobilenet_v2", marks=slow),
-    pytest.param("timm", "efficientnet_lite0", "efficientnet_lite0", marks=slow),
-]
+GOLDEN = Path(__file__).parent / "golden"
+OURS = {
+    "torchvision.resnet18": "resnet18",
+    "torchvision.resnet34": "resnet34",
+    "torchvision.resnet50": "resnet50",
+    "torchvision.mobilenet_v2": "mobilenet_v2",
+    "timm.resnet18": "resnet18",
+    "timm.resnet50": "resnet50",
+    "timm.mobilenetv1_100": "mobilenet_v1",
+    "timm.mobilenetv2_100": "mobilenet_v2",
+    "timm.efficientnet_lite0": "efficientnet_lite0",
+}
+LARGE = ("resnet34", "resnet50")
+IMAGES = torch.from_numpy(drawn.uniform("images", (2, 3, 64, 64), -2, 2))
 
 
-@pytest.mark.parametrize(("package", "theirs", "ours"), THEIRS)
-def test_outputs_are_theirs(package, theirs, ours, tmp_path):
-    made = random_norms(created(package, theirs)).eval()
-    model = zoo.create_model(ours, input_shape=(3, 64, 64), classes=10).eval()
-    save_file(made.state_dict(), tmp_path / "x.safetensors")  # whose order is the alphabet's
-    imagenet.load(model, tmp_path / "x.safetensors")
-    x = torch.randn(2, 3, 64, 64)
+def loaded(theirs: str, folder: Path) -> tuple[nn.Module, np.ndarray]:
+    """Our network with their weights, from a file, whose order is the alphabet's; their logits."""
+    said = np.load(GOLDEN / f"{theirs}.npz")
+    shapes = [tuple(int(n) for n in s.split(",") if n) for s in said["shapes"].tolist()]
+    names = zip(said["names"].tolist(), shapes, strict=True)
+    state = {name: torch.from_numpy(drawn.array(name, shape)) for name, shape in names}
+    save_file(state, folder / "theirs.safetensors")
+    model = zoo.create_model(OURS[theirs], input_shape=(3, 64, 64), classes=10).eval()
+    return imagenet.load(model, folder / "theirs.safetensors"), said["logits"]
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [pytest.param(n, marks=[pytest.mark.slow] if OURS[n] in LARGE else []) for n in OURS],
+)
+def test_outputs_are_theirs(theirs, tmp_path):
+    model, expected = loaded(theirs, tmp_path)
     with torch.no_grad():
-        torch.testing.assert_close(model(x), made(x), rtol=1e-4, atol=1e-4)
+        found = model(IMAGES).numpy()
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
-def created(package: str, name: str) -> nn.Module:
-    module = pytest.importorskip(package)
-    torch.manual_seed(0)
-    if package == "timm":
-        return module.create_model(name, num_classes=10)
-    return getattr(importlib.import_module(package), name)(num_classes=10)
-
-
-def random_norms(model: nn.Module) -> nn.Module:
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.normal_(module.bias, std=0.2)
-            nn.init.normal_(module.running_mean, std=0.2)
-            nn.init.uniform_(module.running_var, 0.5, 2)
-    return model
+def test_with_their_weights_it_becomes_8_bit(tmp_path):
+    """Calibrated on the images themselves; nothing is left float, and the classes stay."""
+    model, expected = loaded("torchvision.resnet18", tmp_path)
+    graph = lowbit.ptq(model, [IMAGES])
+    assert graph.notes == ()
+    found = Network(graph)(IMAGES.numpy())
+    noise = found - expected
+    assert np.square(expected).sum() > 100 * np.square(noise).sum()  # 20 dB
+    np.testing.assert_array_equal(found.argmax(1), expected.argmax(1))
 
 
 def test_names_are_put_in_the_networks_order():
