@@ -61,5 +61,5 @@ def search(
     uniform = [".".join([width] * len(result["layers"])) for width in choices]
     schemes = [*result["best"], *(f"mixed/{text}" for text in uniform)]
     grid = Grid(list(dict.fromkeys(schemes)), [model], [how], seed or [0], data)
-    swept = run(grid, store, settings(executor, workers, 3, None), console)
+    swept = run(grid, store, settings(executor, workers), console)
     finish(swept, store, store / "report", as_json)

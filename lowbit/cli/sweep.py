@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lowbit.sweep import Grid, Grids, Recipe, Swept
 
 Text = list[str] | None
+DEVICES = ("cpu", "auto", "cuda")
 
 
 def sweep(
@@ -48,6 +49,9 @@ def sweep(
         int | None, typer.Option(min=1, help="Trials at a time; default: one a core.")
     ] = None,
     retries: Annotated[int, typer.Option(min=0, help="If a trial's process is killed.")] = 3,
+    device: Annotated[
+        str, typer.Option(help="What trains: cpu, or auto for a graphics card if there is one.")
+    ] = "cpu",
     address: Annotated[str | None, typer.Option(help="Of a Ray cluster, for --executor ray.")] = (
         None
     ),
@@ -69,7 +73,7 @@ def sweep(
         axes = {"schemes": scheme, "models": model, "recipes": recipes(recipe), "seeds": seed}
         timing = {"batches": numbers(batch), "threads": numbers(threads), "rounds": rounds}
         grid = chosen(preset(quick, full), {**axes, **timing, "data": data})
-        how = settings(executor, workers, retries, address)
+        how = settings(executor, workers, retries, address, device)
         swept = run(grid, store, how, console)
     finish(swept, store, report or store / "report", as_json)
 
@@ -116,13 +120,21 @@ def numbers(text: str | None) -> list[int]:
     return found
 
 
-def settings(executor: str, workers: int | None, retries: int, address: str | None):
+def settings(
+    executor: str,
+    workers: int | None,
+    retries: int = 3,
+    address: str | None = None,
+    device: str = "cpu",
+):
     from lowbit.sweep import Settings
     from lowbit.sweep.executors import EXECUTORS
 
     if executor not in EXECUTORS:
         raise typer.BadParameter(f"--executor is one of {', '.join(EXECUTORS)}, not {executor!r}")
-    return Settings(executor, workers or os.cpu_count() or 1, retries, address)
+    if device not in DEVICES:
+        raise typer.BadParameter(f"--device is one of {', '.join(DEVICES)}, not {device!r}")
+    return Settings(executor, workers or os.cpu_count() or 1, retries, address, device)
 
 
 def run(grid: "Grid | Grids", store: Path, settings, console: Console) -> "Swept":

@@ -3,18 +3,18 @@
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from lowbit.data import FashionMNIST
-from lowbit.sweep.executors.attempt import Tell
+from lowbit.sweep.executors.attempt import Site, Tell
 from lowbit.sweep.models import Factory, mixed, products
 from lowbit.sweep.recipe import Recipe
 from lowbit.sweep.schemes import FLOAT
 from lowbit.sweep.schemes import mixed as mixed_scheme
 from lowbit.sweep.train import first_batches, start_steps, trained
+from lowbit.sweep.turns import Turns
 from lowbit.train import recalibrate_batchnorm
 
 CALIBRATION = 4  # batches
@@ -53,15 +53,16 @@ def candidates(
     data: FashionMNIST,
     held: int,
     seed: int,
-    scratch: Path,
+    site: Site,
     tell: Tell,
+    turns: Turns,
 ) -> Candidates:
     """Trains the float network, with the last `held` training images kept back."""
     count = recipe.train_images or len(data.train_images)
     if not 0 < held < count:
         raise ValueError(f"of {count} training images, {held} cannot be held back")
     how = replace(recipe, train_images=count - held)
-    twin, _ = trained(factory, FLOAT, how, seed, data, scratch, tell)
+    twin, _ = trained(factory, FLOAT, how, seed, data, site, tell, turns)
     plain = replace(how, shift=0, flip=False)
     images = torch.from_numpy(data.train_images[count - held : count, None].astype("float32"))
     labels = torch.from_numpy(data.train_labels[count - held : count].astype("int64"))

@@ -13,10 +13,12 @@ from lowbit.search.costs import measured
 from lowbit.search.pareto import best, searched, sensitivity
 from lowbit.sweep import data as datasets
 from lowbit.sweep.config import digest
+from lowbit.sweep.executors.attempt import Site
 from lowbit.sweep.machine import installed
 from lowbit.sweep.models import factory, fitted
 from lowbit.sweep.recipe import Recipe
 from lowbit.sweep.store import Store
+from lowbit.sweep.turns import Turns
 
 Say = Callable[[float, str], None]
 
@@ -54,15 +56,24 @@ def search(wanted: Search, store: Store, say: Say) -> dict[str, Any]:
     if kept := store.searched(config):
         return kept
     torch.set_num_threads(1)
+    with Turns() as turns:
+        result = run(wanted, config, Site(store.scratch(digest(config))), say, turns)
+    store.save_search({"config": config, "result": result})
+    return store.searches()[digest(config)]
+
+
+def run(
+    wanted: Search, config: dict[str, Any], site: Site, say: Say, turns: Turns
+) -> dict[str, Any]:
     data = datasets.same(config["data"])
     model = fitted(factory(wanted.model), config["data"]["shape"], config["data"]["classes"])
-    scratch = store.scratch("search")
-    found = candidates(model, wanted.recipe, data, wanted.held, wanted.seed, scratch, say)
+    found = candidates(model, wanted.recipe, data, wanted.held, wanted.seed, site, say, turns)
     accuracy = cache(found.accuracy)
     say(0.0, "one layer at a time")
     alone = sensitivity(found.layers, wanted.choices, accuracy)
     say(0.0, "measuring kernels")
-    costs = measured(found, wanted.choices, wanted.batch)
+    with turns.measuring():
+        costs = measured(found, wanted.choices, wanted.batch)
     points = searched(
         found.layers,
         wanted.choices,
@@ -74,7 +85,7 @@ def search(wanted: Search, store: Store, say: Say) -> dict[str, Any]:
         lambda count: say(count / wanted.trials, "searching"),
     )
     chosen = best(points, wanted.budget, wanted.keep)
-    result = {
+    return {
         "layers": found.layers,
         "float": accuracy(("f",) * len(found.layers)),
         "sensitivity": alone,
@@ -82,5 +93,3 @@ def search(wanted: Search, store: Store, say: Say) -> dict[str, Any]:
         "points": [{**asdict(p), "scheme": p.scheme} for p in points],
         "best": [p.scheme for p in chosen],
     }
-    store.save_search({"config": config, "result": result})
-    return store.searches()[digest(config)]

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lowbit.sweep.config import Config, by_key
-from lowbit.sweep.executors import EXECUTORS, Failed, Job, Outcome, Run, Settings, Watch
+from lowbit.sweep.config import Config, by_key, key
+from lowbit.sweep.executors import EXECUTORS, Failed, Job, Outcome, Run, Settings, Site, Watch
+from lowbit.sweep.start import is_start, start_of
 from lowbit.sweep.store import Record, Store
 
 
@@ -47,10 +48,27 @@ class Storing:
         if isinstance(outcome, Failed):
             failure = {"error": outcome.error, "traceback": outcome.trace}
             self.store.save_failure({"config": config, **failure})
+        elif is_start(config):
+            assert outcome.network is not None
+            self.store.save_start(config, outcome.network)
         else:
             found = {"result": outcome.result, "measured": outcome.measured}
             self.store.save({"config": config, **found}, outcome.network)
         self.shown.ended(key, outcome)
+
+
+def planned(wanted: dict[str, Config], store: Store, device: str) -> list[Job]:
+    """The jobs of these trials, and before the first that begins with a float network which the
+    store lacks, the job that trains it."""
+    jobs: dict[str, Job] = {}
+    for name, config in wanted.items():
+        start, file = start_of(config), None
+        if start:
+            file = store.start(key(start))
+            if key(start) not in jobs and not store.has_start(key(start)):
+                jobs[key(start)] = Job(key(start), start, Site(store.scratch(key(start)), device))
+        jobs[name] = Job(name, config, Site(store.scratch(name), device), file)
+    return list(jobs.values())
 
 
 def sweep(
@@ -63,9 +81,9 @@ def sweep(
     wanted = by_key(list(configs))
     with store.locked():
         there = store.finished().keys() & wanted.keys()
-        jobs = [Job(k, c, store.scratch(k)) for k, c in wanted.items() if k not in there]
+        jobs = planned({k: c for k, c in wanted.items() if k not in there}, store, settings.device)
         if jobs:
-            watch = Storing(store, wanted, shown)
+            watch = Storing(store, {job.key: job.config for job in jobs}, shown)
             EXECUTORS[settings.executor](run, jobs, watch, settings)
     done = {k: record for k, record in store.finished().items() if k in wanted}
     failed = {k: record for k, record in store.failed().items() if k in wanted}

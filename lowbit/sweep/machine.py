@@ -29,6 +29,16 @@ def machine() -> dict[str, Any]:
     }
 
 
+def device(accelerator: str) -> str:
+    """What trains: `cpu`, or the name of the graphics card that Lightning takes."""
+    import torch
+
+    found = torch.accelerator.current_accelerator() if accelerator != "cpu" else None
+    if found is None:
+        return "cpu"
+    return torch.cuda.get_device_name() if found.type == "cuda" else found.type
+
+
 def installed(name: str) -> str | None:
     try:
         return version(name)

@@ -35,9 +35,12 @@ class Factory:
     name: str
     arguments: dict[str, Any]
 
+    @property
+    def ours(self) -> bool:
+        return self.module.startswith("lowbit.zoo.")
+
     def __str__(self) -> str:
-        ours = self.module.startswith("lowbit.zoo.")
-        place = self.name if ours else f"{self.module}:{self.name}"
+        place = self.name if self.ours else f"{self.module}:{self.name}"
         given = ", ".join(f"{key}={value!r}" for key, value in self.arguments.items())
         return f"{place}({given})" if given else place
 

@@ -8,6 +8,7 @@ from lowbit.sweep.config import Config
 from lowbit.sweep.models import Factory
 from lowbit.sweep.recipe import recipe
 from lowbit.sweep.schemes import DEFAULT, FAMILIES, FLOAT, Scheme
+from lowbit.sweep.start import is_start
 
 
 def model_name(config: Config) -> str:
@@ -40,7 +41,8 @@ def recipe_name(config: Config) -> str:
 
 
 def title(config: Config) -> str:
-    return f"{model_name(config)} {scheme_name(config)} seed {config['seed']}"
+    what = "float network" if is_start(config) else scheme_name(config)
+    return f"{model_name(config)} {what} seed {config['seed']}"
 
 
 def command(config: Config) -> str:

@@ -1,6 +1,7 @@
 """The two sweeps that come with lowbit: one for a coffee break, one for a night.
 
-Each trains most widths from scratch, a few from a float network, and calibrates 8 bits.
+`quick` trains most widths from scratch. `full` trains one float network a seed, and every width
+goes on from it, as is usual: longer, the more is lost. A few are trained from scratch to compare.
 """
 
 from collections.abc import Sequence
@@ -11,51 +12,61 @@ from lowbit.sweep.recipe import Recipe
 
 # Weights 1, ternary, 2, 4 by inputs 1, 2, 4, and float.
 QUICK = ("float", *(f"w{weight}a{input}" for weight in "1t24" for input in "124"))
-FULL = (
-    "float",
-    *(f"w{weight}a{input}" for weight in "1t2348" for input in "1248f"),
-    *(f"lsq-w{bits}a{bits}" for bits in "2348"),
-    *("irnet-w1a1", "xnor-w1a1", "approx_sign/approx_sign"),
-)
 CALIBRATED = ("ptq-w8a8", "ptq-w4a8")
 FROM_FLOAT = ("lsq-w2a2", "lsq-w4a4")
 
 
+def lsq(weights: str, inputs: str) -> tuple[str, ...]:
+    return tuple(f"lsq-w{weight}a{input}" for weight in weights for input in inputs)
+
+
+# The grid of all widths, by what a width takes to train: near to float, below, and binary.
+WIDE = (*lsq("48", "48f"), *lsq("f", "48"))
+NARROW = (*lsq("t23", "248f"), *lsq("48f", "2"))
+BINARY = (*lsq("1", "1248f"), *lsq("t2348f", "1"))
+# Other quantizers at some of these widths, and training without a float network.
+OTHER_WIDE, OTHER_NARROW = ("w4a4",), ("w2a2", "wta8")
+OTHER_BINARY = ("irnet-w1a1", "xnor-w1a1", "approx_sign/approx_sign")
+SCRATCH = ("w1a1", "lsq-w2a2")
+
+
 def quick() -> Grids:
     """17 schemes, 2 seeds, Larq's small network: its widths halved."""
-    return three_ways(
-        Grid(
-            schemes=QUICK,
-            models=("larq_cnn(widths=[16, 32, 32])",),
-            recipes=(Recipe(epochs=2),),
-            seeds=(0, 1),
-            batches=(1, 16),
-        ),
-        FROM_FLOAT,
-        Recipe(float_epochs=1, epochs=1),
+    scratch = Grid(
+        schemes=QUICK,
+        models=("larq_cnn(widths=[16, 32, 32])",),
+        recipes=(Recipe(epochs=2),),
+        seeds=(0, 1),
+        batches=(1, 16),
     )
+    from_float = Recipe(float_epochs=1, epochs=1)
+    return Grids([scratch, part(scratch, CALIBRATED), part(scratch, FROM_FLOAT, from_float)])
 
 
 def full() -> Grids:
-    """Every width, 3 seeds, with augmentation."""
-    augmented = Recipe(epochs=20, shift=2, flip=True)
-    return three_ways(
-        Grid(
-            schemes=FULL,
-            models=("vgg_mini(exact=True)",),
-            recipes=(augmented,),
-            seeds=(0, 1, 2),
-            batches=(1, 16),
-            rounds=200,
-        ),
-        ("w1a1", "w2a2", "w4a4", "wta8", *FROM_FLOAT),
-        replace(augmented, float_epochs=10, epochs=10),
+    """Every width, 3 seeds, with augmentation: what costs least comes first."""
+    start = Recipe(float_epochs=8, float_lr=2e-3, epochs=0, shift=2, flip=True)
+    still = Grid(
+        schemes=("float", *CALIBRATED),
+        models=("vgg_mini(exact=True)",),
+        recipes=(start,),
+        seeds=(0, 1, 2),
+        batches=(1, 16),
+        rounds=200,
+    )
+    return Grids(
+        [
+            still,
+            part(still, (*WIDE, *OTHER_WIDE), replace(start, epochs=1, lr=5e-4)),
+            part(still, (*NARROW, *OTHER_NARROW), replace(start, epochs=2, lr=1e-3)),
+            part(still, (*BINARY, *OTHER_BINARY), replace(start, epochs=4, lr=1e-3)),
+            part(still, SCRATCH, Recipe(epochs=8, shift=2, flip=True)),
+        ]
     )
 
 
-def three_ways(scratch: Grid, from_float: Sequence[str], recipe: Recipe) -> Grids:
-    calibrated = replace(scratch, schemes=CALIBRATED)
-    return Grids([scratch, calibrated, replace(scratch, schemes=from_float, recipes=(recipe,))])
+def part(like: Grid, schemes: Sequence[str], recipe: Recipe | None = None) -> Grid:
+    return replace(like, schemes=schemes, recipes=(recipe,) if recipe else like.recipes)
 
 
 PRESETS = {"quick": quick, "full": full}

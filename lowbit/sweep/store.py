@@ -3,6 +3,7 @@
     store/results/<key>.json            a finished trial
     store/networks/<key>.safetensors    the network that it exported
     store/failures/<key>.json           the traceback of one that failed; it is tried again
+    store/floats/<key>.safetensors      a float network that trials begin with
     store/searches/<key>.json           a finished search for widths
     store/unfinished/<key>/             checkpoints of one that is under way
 
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from lowbit.sweep.config import digest
+from lowbit.sweep.start import unpacked
 
 Record = dict[str, Any]
 NAME = re.compile(r"[0-9a-f]{64}\.json")
@@ -40,6 +42,7 @@ class Store:
         self.results = self.folder / "results"
         self.networks = self.folder / "networks"
         self.failures = self.folder / "failures"
+        self.floats = self.folder / "floats"
         self.found = self.folder / "searches"
         self.damaged: dict[Path, str] = {}
 
@@ -63,7 +66,7 @@ class Store:
                 left.unlink()
 
     def places(self) -> tuple[Path, ...]:
-        return self.results, self.networks, self.failures, self.found
+        return self.results, self.networks, self.failures, self.floats, self.found
 
     def scratch(self, key: str) -> Path:
         return self.folder / "unfinished" / key
@@ -94,6 +97,31 @@ class Store:
             if network is not None:
                 write(self.networks / f"{key}.safetensors", network)
             write(self.results / f"{key}.json", serialize(record))
+        self.settled(key)
+
+    def start(self, key: str) -> Path:
+        return self.floats / f"{key}.safetensors"
+
+    def has_start(self, key: str) -> bool:
+        """A damaged one goes, and is told in `damaged`: it is trained again."""
+        path = self.start(key)
+        try:
+            unpacked(path.read_bytes())
+        except FileNotFoundError:
+            return False
+        except ValueError as error:
+            self.damaged[path] = str(error)
+            path.unlink()
+            return False
+        return True
+
+    def save_start(self, config: Mapping[str, Any], network: bytes) -> None:
+        key = digest(config)
+        with self.rescued(key, {"config": config}, network):
+            write(self.start(key), network)
+        self.settled(key)
+
+    def settled(self, key: str) -> None:
         (self.failures / f"{key}.json").unlink(missing_ok=True)
         shutil.rmtree(self.scratch(key), ignore_errors=True)
 
@@ -106,6 +134,7 @@ class Store:
         key = digest(record["config"])
         with self.rescued(key, record, None):
             write(self.found / f"{key}.json", serialize(record))
+        self.settled(key)
 
     def searches(self) -> dict[str, Record]:
         """Every finished search for widths, by its key."""

@@ -4,8 +4,8 @@ import logging
 import time
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from pathlib import Path
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 import lightning as L
 import torch
@@ -13,10 +13,12 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor, nn
 
 from lowbit.data import FashionMNIST
-from lowbit.sweep.executors.attempt import Tell
+from lowbit.sweep.executors.attempt import Site, Tell
 from lowbit.sweep.models import Factory, build, float_twin, lowered
 from lowbit.sweep.recipe import Recipe
 from lowbit.sweep.schemes import Scheme
+from lowbit.sweep.start import packed, unpacked
+from lowbit.sweep.turns import Turns
 from lowbit.train import (
     Classifier,
     ClipLatentWeights,
@@ -35,28 +37,64 @@ def trained(
     recipe: Recipe,
     seed: int,
     data: FashionMNIST,
-    scratch: Path,
+    site: Site,
     tell: Tell,
+    turns: Turns,
 ) -> tuple[nn.Module, float]:
-    """The model in evaluation mode, and the seconds that its training took."""
+    """The model in evaluation mode, and the seconds that its training took, its float network's
+    included."""
     torch.manual_seed(seed)
-    source = images(recipe, seed, data)
-    clock = Clock(tell, recipe.float_epochs + recipe.epochs)
+    clock, before = Clock(tell, turns, recipe.epochs), 0.0
     if recipe.float_epochs:
-        model = float_twin(factory)
-        fit(model, recipe, recipe.float_epochs, source, scratch / "float.ckpt", clock, [])
-        clock.epochs_before = recipe.float_epochs
-        model = lowered(factory, model, scheme)
+        twin, before = begun(factory, site)
+        model = lowered(factory, twin, scheme)
     else:
         model = build(factory, scheme)
     if recipe.epochs:
         callbacks = [staged(recipe), *([ClipLatentWeights()] if recipe.clip else [])]
-        fit(model, recipe, recipe.epochs, source, scratch / "low_bit.ckpt", clock, callbacks)
+        with laid_out(model, factory):
+            fit(model, recipe, images(recipe, seed, data), site, clock, callbacks)
     else:
         start_steps(model, first_batches(recipe, seed, data, 1))
     if recipe.recalibrate:
         recalibrate_batchnorm(model, first_batches(recipe, seed, data, recipe.recalibrate))
-    return model.eval(), clock.seconds
+    return model.eval(), before + clock.seconds
+
+
+def float_network(
+    factory: Factory,
+    recipe: Recipe,
+    seed: int,
+    data: FashionMNIST,
+    site: Site,
+    tell: Tell,
+    turns: Turns,
+) -> bytes:
+    """The file that trials of this recipe begin with."""
+    torch.manual_seed(seed)
+    model, clock = float_twin(factory), Clock(tell, turns, recipe.float_epochs)
+    how = replace(recipe, epochs=recipe.float_epochs)
+    with laid_out(model, factory):
+        fit(model, how, images(recipe, seed, data), site, clock, [])
+    return packed({k: v.numpy() for k, v in model.state_dict().items()}, clock.seconds)
+
+
+@contextmanager
+def laid_out(model: nn.Module, factory: Factory) -> Iterator[None]:
+    """Trains with channels last, which convolutions want and otherwise copy to. Only the zoo's
+    models: a user's may take a `view` of what is then not contiguous."""
+    if factory.ours:
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    yield
+    model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+
+
+def begun(factory: Factory, site: Site) -> tuple[nn.Module, float]:
+    assert site.start is not None, "the driver hands a trial the float network that it begins with"
+    arrays, seconds = unpacked(site.start)
+    twin = float_twin(factory)
+    twin.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+    return twin, seconds
 
 
 def images(recipe: Recipe, seed: int, data: FashionMNIST) -> FashionMNISTData:
@@ -84,10 +122,11 @@ def staged(recipe: Recipe) -> QuantizationSchedule:
 
 
 class Clock(L.Callback):
-    """Tells how far training is, and keeps its seconds in the checkpoints."""
+    """Tells how far training is, keeps its seconds in the checkpoints, and steps aside between
+    batches for whoever measures."""
 
-    def __init__(self, tell: Tell, epochs: int) -> None:
-        self.tell, self.epochs, self.epochs_before = tell, epochs, 0
+    def __init__(self, tell: Tell, turns: Turns, epochs: int) -> None:
+        self.tell, self.turns, self.epochs = tell, turns, epochs
         self.seconds, self.since = 0.0, 0.0
 
     def on_train_start(self, trainer, pl_module) -> None:
@@ -96,9 +135,10 @@ class Clock(L.Callback):
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
         self.count()
         if batch_idx % EVERY == 0:
-            epoch = trainer.global_step / trainer.num_training_batches
-            share = (self.epochs_before + epoch) / self.epochs
-            self.tell(0.9 * share, f"epoch {self.epochs_before + trainer.current_epoch + 1}")
+            share = trainer.global_step / trainer.num_training_batches / self.epochs
+            self.tell(0.9 * share, f"epoch {trainer.current_epoch + 1}")
+        self.turns.step_aside()
+        self.since = time.perf_counter()
 
     def count(self) -> None:
         now = time.perf_counter()
@@ -114,21 +154,21 @@ class Clock(L.Callback):
 def fit(
     model: nn.Module,
     recipe: Recipe,
-    epochs: int,
     source: FashionMNISTData,
-    done: Path,
+    site: Site,
     clock: Clock,
     callbacks: list[L.Callback],
 ) -> None:
-    """Trains `model` in place, from its checkpoint `done` if there is one."""
+    """Trains `model` in place, from its checkpoint if there is one."""
     quiet()
+    done = site.scratch / "training.ckpt"
     kept = [ModelCheckpoint(done.parent, done.stem, enable_version_counter=False)]
     with suppress(OSError):  # a machine of a cluster may have no such folder
         done.parent.mkdir(parents=True, exist_ok=True)
     trainer = L.Trainer(
-        accelerator="cpu",
+        accelerator=site.device,
         devices=1,
-        max_epochs=epochs,
+        max_epochs=recipe.epochs,
         limit_val_batches=0,
         logger=False,
         enable_checkpointing=done.parent.is_dir(),

@@ -16,25 +16,39 @@ from lowbit.plain import plain
 from lowbit.sweep import data as datasets
 from lowbit.sweep import latency, memory
 from lowbit.sweep.config import Config
-from lowbit.sweep.executors.attempt import Found, Tell
-from lowbit.sweep.machine import load, machine
+from lowbit.sweep.executors.attempt import Found, Site, Tell
+from lowbit.sweep.machine import device, load, machine
 from lowbit.sweep.models import Factory as Model
 from lowbit.sweep.models import float_twin
 from lowbit.sweep.quality import against_definitions, against_torch, quality, widths
 from lowbit.sweep.recipe import Recipe, recipe
 from lowbit.sweep.schemes import Scheme
-from lowbit.sweep.train import first_batches, trained
+from lowbit.sweep.start import is_start
+from lowbit.sweep.train import first_batches, float_network, trained
+from lowbit.sweep.turns import Turns
 
 
-def run(config: Config, scratch: Path, tell: Tell) -> Found:
+def run(config: Config, site: Site, tell: Tell) -> Found:
     torch.set_num_threads(1)
+    with Turns() as turns:
+        found = (start if is_start(config) else trial)(config, site, tell, turns)
+    shutil.rmtree(site.scratch, ignore_errors=True)
+    return found
+
+
+def start(config: Config, site: Site, tell: Tell, turns: Turns) -> Found:
+    """The float network of other trials."""
+    data, how = datasets.same(config["data"]), recipe(config["recipe"])
+    network = float_network(model_of(config), how, config["seed"], data, site, tell, turns)
+    return Found({}, {}, network)
+
+
+def trial(config: Config, site: Site, tell: Tell, turns: Turns) -> Found:
     memory.forget()
     begun = time.perf_counter()
-    data = datasets.same(config["data"])
-    found = config["model"]
-    factory = Model(found["module"], found["name"], found["arguments"])
+    data, factory = datasets.same(config["data"]), model_of(config)
     scheme, how, seed = Scheme(**config["scheme"]), recipe(config["recipe"]), config["seed"]
-    model, seconds = trained(factory, scheme, how, seed, data, scratch, tell)
+    model, seconds = trained(factory, scheme, how, seed, data, site, tell, turns)
     tell(0.9, "exporting")
     images = pixels(data)
     with tempfile.TemporaryDirectory() as folder:
@@ -48,18 +62,24 @@ def run(config: Config, scratch: Path, tell: Tell) -> Found:
         result |= quality(model, graph, file, images, data)
         tell(0.97, "timing")
         twin = plain(float_twin(factory))
-        times = latency.measured(file, twin, images, **config["measure"])
+        with turns.measuring():
+            times = latency.measured(file, twin, images, **config["measure"])
         network = file.read_bytes()
-    shutil.rmtree(scratch, ignore_errors=True)
     measured = {
         "train_seconds": seconds,
         "trial_seconds": time.perf_counter() - begun,
         "peak_memory": memory.peak(),
         "latency": times,
         "load": load(),
+        "device": device(site.device),
         "machine": machine(),
     }
     return Found(result, measured, network)
+
+
+def model_of(config: Config) -> Model:
+    found = config["model"]
+    return Model(found["module"], found["name"], found["arguments"])
 
 
 def pixels(data: FashionMNIST) -> Tensor:

@@ -18,9 +18,10 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from lowbit.sweep.config import Config
+from lowbit.sweep.config import Config, by_key
 from lowbit.sweep.executors import Failed, Outcome
 from lowbit.sweep.names import title
+from lowbit.sweep.start import start_of
 from lowbit.tables import table
 
 SHOWN = 12
@@ -31,7 +32,9 @@ class LiveTable:
     """A watch; enter it to draw on `console`."""
 
     def __init__(self, configs: dict[str, Config], skipped: int, console: Console) -> None:
-        self.titles = {key: title(config) for key, config in configs.items()}
+        starts = by_key([start for c in configs.values() if (start := start_of(c))])
+        self.titles = {key: title(config) for key, config in {**starts, **configs}.items()}
+        self.starts = starts.keys()
         self.console = console
         self.rows: deque[tuple] = deque(maxlen=SHOWN)
         self.progress = Progress(
@@ -77,14 +80,16 @@ class LiveTable:
         self.progress.update(self.tasks[key], completed=share, what=what)
 
     def ended(self, key: str, outcome: Outcome) -> None:
-        self.progress.remove_task(self.tasks.pop(key))
-        self.whole.advance(self.all)
-        self.rows.append(row(self.titles[key], outcome))
+        if key in self.tasks:
+            self.progress.remove_task(self.tasks.pop(key))
+        if key not in self.starts:
+            self.whole.advance(self.all)
+            self.rows.append(row(self.titles[key], outcome))
         if isinstance(outcome, Failed):
             self.console.print(
                 f"{self.titles[key]} failed: {outcome.error}", markup=False, style="red"
             )
-        elif not self.console.is_terminal:
+        elif not self.console.is_terminal and key not in self.starts:
             self.console.print("  ".join(map(str, self.rows[-1])), markup=False, highlight=False)
 
 

@@ -5,13 +5,15 @@ import shlex
 
 import pytest
 
+from lowbit.sweep import quality
 from lowbit.sweep.config import by_key, key
 from lowbit.sweep.grid import Grid, GridError
 from lowbit.sweep.models import build, factory, fitted, float_twin
 from lowbit.sweep.names import SPELLED, command, scheme_name
-from lowbit.sweep.presets import FULL, PRESETS, QUICK
+from lowbit.sweep.presets import PRESETS, QUICK, SCRATCH
 from lowbit.sweep.recipe import Recipe, recipe
 from lowbit.sweep.schemes import FAMILIES, FLOAT, Scheme, scheme
+from lowbit.sweep.start import start_of
 
 
 @pytest.mark.parametrize(
@@ -67,14 +69,29 @@ def test_every_quantizer_of_a_family_exists(family):
 
 
 def test_the_presets_can_be_built():
-    for name, schemes, seeds in (("quick", QUICK, 2), ("full", FULL, 3)):
+    for name, seeds in (("quick", 2), ("full", 3)):
         parts = PRESETS[name]().parts
-        assert parts[0].schemes == schemes
         configs = PRESETS[name]().configs()
         count = sum(len(part.schemes) for part in parts)
         assert len(by_key(configs)) == len(configs) == count * seeds
         assert [config["seed"] for config in configs[:count]] == [0] * count
     assert len(QUICK) >= 12
+
+
+def test_the_full_sweep_has_every_width():
+    widths = {
+        (bits["weight"], bits["input"])
+        for config in PRESETS["full"]().configs()
+        for bits in [quality.widths(Scheme(**config["scheme"]))]
+    }
+    weights = ("1", "ternary", "2", "3", "4", "8", "float")
+    assert {(w, a) for w in weights for a in ("1", "2", "4", "8", "float")} == widths
+
+
+def test_one_float_network_a_seed_serves_the_full_sweep():
+    starts = [start_of(config) for config in PRESETS["full"]().configs()]
+    assert len(by_key([start for start in starts if start])) == 3
+    assert sum(start is None for start in starts) == 3 * len(SCRATCH)
 
 
 def test_axes_that_a_preset_is_given_take_the_place_of_its_own():

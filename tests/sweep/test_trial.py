@@ -8,11 +8,12 @@ import torch
 from torch import nn
 
 from lowbit.sweep import trial
-from lowbit.sweep.executors import Found
+from lowbit.sweep.executors import Found, Site
 from lowbit.sweep.grid import Grid
 from lowbit.sweep.models import factory, float_twin, holders, lowered, with_weights
 from lowbit.sweep.recipe import Recipe
 from lowbit.sweep.schemes import scheme
+from lowbit.sweep.start import start_of
 from lowbit.sweep.train import Clock
 
 MODEL = "larq_cnn(widths=[8, 8, 8], dense=16)"
@@ -33,13 +34,20 @@ def config(scheme: str, recipe: Recipe = TINY) -> dict:
     return json.loads(json.dumps(found))
 
 
+def silent(share: float, what: str) -> None: ...
+
+
 def ran(config: dict, folder) -> Found:
-    return trial.run(config, folder / "scratch", lambda share, what: None)
+    """The trial, after the float network that it begins with."""
+    site, start = Site(folder / "scratch"), start_of(config)
+    if start:
+        site = replace(site, start=trial.run(start, site, silent).network)
+    return trial.run(config, site, silent)
 
 
 def test_a_trial_measures_all_that_the_report_shows(tmp_path):
     told = []
-    found = trial.run(config("w1a2"), tmp_path, lambda share, what: told.append(share))
+    found = trial.run(config("w1a2"), Site(tmp_path), lambda share, what: told.append(share))
     result, measured = found.result, found.measured
     assert result["exact"]
     assert result["equal"] == 1.0
@@ -55,6 +63,7 @@ def test_a_trial_measures_all_that_the_report_shows(tmp_path):
             assert 0 < times["p10"] <= times["median"] <= times["p90"]
     assert 0 < measured["train_seconds"] < measured["trial_seconds"]
     assert measured["peak_memory"] > 10**7
+    assert measured["device"] == "cpu"
     assert told == sorted(told)
     assert 0 <= told[0] < told[-1] < 1
 

@@ -2,8 +2,9 @@
 
     python toy_sweep.py STORE TRIALS EXECUTOR [WORKERS [ADDRESS]]
 
-A trial that is begun although its result is there says so in STORE/recomputed. With 0 TRIALS there
-is one that kills its process, which is allowed two retries, and one that does not.
+Every other trial begins with its seed's float network. What is begun although it is there says so
+in STORE/recomputed. With 0 TRIALS there is one that kills its process, which is allowed two
+retries, and one that does not.
 """
 
 import hashlib
@@ -13,8 +14,11 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+
 from lowbit.sweep.drive import Swept, sweep
-from lowbit.sweep.executors import Found, Settings
+from lowbit.sweep.executors import Found, Settings, Site
+from lowbit.sweep.start import is_start, packed, unpacked
 from lowbit.sweep.store import Store
 
 SCHEMES = [(f"dorefa:{w}", f"dorefa:{a}") for w in (1, 2, 4) for a in (1, 2, 4)]
@@ -32,7 +36,7 @@ def config(number: int) -> dict:
     return {
         "model": {"module": "mine", "name": "net", "arguments": {}, "source": "0"},
         "scheme": {"weight": weight, "input": input, "first": None, "last": None},
-        "recipe": {"epochs": 1},
+        "recipe": {"epochs": 1, "float_epochs": number % len(SCHEMES) % 2},
         "seed": number // len(SCHEMES),
         "data": {"name": "toy", "sha256": "0"},
         "measure": {"threads": [1], "batches": [1], "rounds": 1},
@@ -40,9 +44,10 @@ def config(number: int) -> dict:
     }
 
 
-def run(config: dict, scratch: Path, tell) -> Found:
-    store, key = scratch.parents[1], scratch.name
-    if (store / "results" / f"{key}.json").exists():
+def run(config: dict, site: Site, tell) -> Found:
+    store, key = site.scratch.parents[1], site.scratch.name
+    files = (f"results/{key}.json", f"floats/{key}.safetensors")
+    if any((store / name).exists() for name in files):
         (store / "recomputed").write_text(key)
     number = int(key[:6], 16)
     tell(0.5, "sleeping")
@@ -51,7 +56,16 @@ def run(config: dict, scratch: Path, tell) -> Found:
         os.kill(os.getpid(), signal.SIGKILL)
     if config["seed"] < 0:
         raise ArithmeticError(f"seed {config['seed']}")
+    if is_start(config):
+        return Found({}, {}, float_network(config["seed"]))
+    if config["recipe"]["float_epochs"]:
+        (begun, _) = unpacked(site.start or b"")
+        assert (begun["seed"] == config["seed"]).all()
     return Found(result(number, config), measured(number), network(key))
+
+
+def float_network(seed: int) -> bytes:
+    return packed({"seed": np.full(2**18, seed)}, 1.0)
 
 
 def result(number: int, config: dict) -> dict:

@@ -3,19 +3,41 @@
 from dataclasses import dataclass
 
 from lowbit.sweep.executors import cluster, inline, processes
-from lowbit.sweep.executors.attempt import Failed, Found, Job, Outcome, Run, Tell, Watch
+from lowbit.sweep.executors.attempt import (
+    Failed,
+    Found,
+    Job,
+    Outcome,
+    Run,
+    Site,
+    Tell,
+    Watch,
+)
 
-__all__ = ["EXECUTORS", "Failed", "Found", "Job", "Outcome", "Run", "Settings", "Tell", "Watch"]
+__all__ = [
+    "EXECUTORS",
+    "Failed",
+    "Found",
+    "Job",
+    "Outcome",
+    "Run",
+    "Settings",
+    "Site",
+    "Tell",
+    "Watch",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`retries`: how often a trial is begun anew after its process or machine died."""
+    """`retries`: how often a trial is begun anew after its process or machine died; `device`: what
+    Lightning trains on, `auto` for whatever the machine has."""
 
     executor: str = "processes"
     workers: int = 2
     retries: int = 3
     address: str | None = None
+    device: str = "cpu"
 
 
 EXECUTORS = {

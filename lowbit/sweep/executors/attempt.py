@@ -1,12 +1,12 @@
 """What every executor is given and gives back: a trial is tried, and what happens is told.
 
-run(config, scratch, tell) -> Found      the trial, a function that can be imported by name
+run(config, site, tell) -> Found         the trial, a function that can be imported by name
 watch.started / advanced / ended         called by the executor, in the driver's process
 """
 
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -33,15 +33,41 @@ class Failed:
     trace: str
 
 
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where a trial runs, and what it is handed. None of it decides what the trial finds.
+
+    `scratch` is a folder of the trial's own, made by it if need be, that outlives a kill; `device`
+    is what Lightning trains on; `start` is the file of the float network that training begins with.
+    """
+
+    scratch: Path
+    device: str = "cpu"
+    start: bytes | None = None
+
+
 Outcome = Found | Failed
-Run = Callable[[Config, Path, Tell], Found]
+Run = Callable[[Config, Site, Tell], Found]
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
+    """`start` is where the float network is, once the job that trains it has ended."""
+
     key: str
     config: Config
-    scratch: Path  # a folder of this trial's own, made by it if need be, that outlives a kill
+    site: Site
+    start: Path | None = None
+
+    @property
+    def ready(self) -> bool:
+        return self.start is None or self.start.exists()
+
+    def supplied(self) -> "Job":
+        """With its float network, which a worker on another machine could not read."""
+        if self.start is None:
+            return self
+        return replace(self, site=replace(self.site, start=self.start.read_bytes()))
 
 
 class Watch(Protocol):
@@ -55,7 +81,7 @@ class Watch(Protocol):
 def attempt(run: Run, job: Job, tell: Tell) -> Outcome:
     """Runs the trial. Whatever it raises is its outcome, save for Ctrl-C."""
     try:
-        found = run(job.config, job.scratch, tell)
+        found = run(job.config, job.site, tell)
         canonical([found.result, found.measured])  # an accuracy that is NaN is a failure, too
         return found
     except Exception as error:

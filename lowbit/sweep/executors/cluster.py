@@ -11,6 +11,7 @@ from types import ModuleType
 
 from lowbit.sweep.executors.attempt import Failed, Job, Outcome, Run, Watch, attempt
 from lowbit.sweep.executors.processes import ONE_THREAD
+from lowbit.sweep.executors.queue import Queue
 
 # A warning less, and two minutes for a busy machine to start its node.
 DEFAULTS = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_raylet_start_wait_time_s": "120"}
@@ -30,7 +31,7 @@ def execute(
     ray = connected(workers, address)
     try:
         task = ray.remote(num_cpus=1, max_retries=retries)(tried)
-        collect(ray, task, run, list(jobs), watch)
+        collect(ray, task, run, Queue(jobs, watch))
     finally:
         ray.shutdown()
 
@@ -63,17 +64,20 @@ def tried(run: Run, job: Job) -> Outcome:
     return attempt(run, job, lambda share, what: None)
 
 
-def collect(ray, task, run: Run, jobs: list[Job], watch: Watch) -> None:
+def collect(ray, task, run: Run, queue: Queue) -> None:
     """Keeps one task a CPU under way, so that what is shown as running is; CPUs may come and go."""
     running: dict = {}
-    while jobs or running:
-        while jobs and len(running) < max(1, int(ray.cluster_resources().get("CPU", 1))):
-            job = jobs.pop(0)
+    while queue or running:
+        while len(running) < cpus(ray) and (job := queue.take()):
             running[task.remote(run, job)] = job.key
-            watch.started(job.key, "ray")
+            queue.watch.started(job.key, "ray")
         done, _ = ray.wait([*running], timeout=1)
         for reference in done:
-            watch.ended(running.pop(reference), fetched(ray, reference))
+            queue.ended(running.pop(reference), fetched(ray, reference))
+
+
+def cpus(ray) -> int:
+    return max(1, int(ray.cluster_resources().get("CPU", 1)))
 
 
 def fetched(ray, reference) -> Outcome:

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from functools import partial
 
 from lowbit.sweep.executors.attempt import Job, Run, Watch, attempt
+from lowbit.sweep.executors.queue import Queue
 
 
 def execute(run: Run, jobs: Sequence[Job], watch: Watch) -> None:
-    for job in jobs:
+    queue = Queue(jobs, watch)
+    while job := queue.take():
         watch.started(job.key, "here")
-        watch.ended(job.key, attempt(run, job, partial(watch.advanced, job.key)))
+        queue.ended(job.key, attempt(run, job, partial(watch.advanced, job.key)))

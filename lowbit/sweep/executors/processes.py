@@ -9,7 +9,6 @@ import contextlib
 import os
 import signal
 import threading
-from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process
@@ -17,6 +16,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from lowbit.sweep.executors.attempt import Failed, Job, Run, Watch, attempt
+from lowbit.sweep.executors.queue import Queue
 
 SPAWN = get_context("spawn")
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
@@ -33,19 +33,19 @@ def execute(
     run: Run, jobs: Sequence[Job], watch: Watch, workers: int = 2, retries: int = 3
 ) -> None:
     """`retries` is how often a trial is begun anew because its process was killed."""
-    waiting, kills = deque(jobs), dict.fromkeys((job.key for job in jobs), 0)
+    queue, kills = Queue(jobs, watch), dict.fromkeys((job.key for job in jobs), 0)
     crew: list[Worker] = []
     try:
-        while waiting or any(worker.job for worker in crew):
+        while queue or any(worker.job for worker in crew):
             staff(crew, run, min(workers, len(jobs)))
             for worker in crew:
-                if waiting and worker.job is None:
-                    hand(worker, waiting, watch)
+                if worker.job is None and (job := queue.take()):
+                    hand(worker, job, watch)
             for pipe in connection.wait([w.pipe for w in crew if w.job]):
                 worker = next(w for w in crew if w.pipe is pipe)
-                if not listen(worker, watch):
+                if not listen(worker, queue):
                     crew.remove(worker)
-                    mourn(worker, waiting, kills, retries, watch)
+                    mourn(worker, queue, kills, retries)
     finally:
         dismiss(crew)
 
@@ -60,14 +60,14 @@ def staff(crew: list[Worker], run: Run, wanted: int) -> None:
             crew.append(Worker(process, ours))
 
 
-def hand(worker: Worker, waiting: deque[Job], watch: Watch) -> None:
-    worker.job = waiting.popleft()
-    watch.started(worker.job.key, f"process {worker.process.pid}")
+def hand(worker: Worker, job: Job, watch: Watch) -> None:
+    worker.job = job
+    watch.started(job.key, f"process {worker.process.pid}")
     with contextlib.suppress(OSError):  # it has died: `listen` will notice
-        worker.pipe.send(worker.job)
+        worker.pipe.send(job)
 
 
-def listen(worker: Worker, watch: Watch) -> bool:
+def listen(worker: Worker, queue: Queue) -> bool:
     """Takes one message; False if the worker has died."""
     assert worker.job is not None
     try:
@@ -75,26 +75,24 @@ def listen(worker: Worker, watch: Watch) -> bool:
     except (EOFError, OSError):
         return False
     if kind == "advanced":
-        watch.advanced(worker.job.key, *content)
+        queue.watch.advanced(worker.job.key, *content)
     else:
         key, worker.job = worker.job.key, None
-        watch.ended(key, *content)
+        queue.ended(key, *content)
     return True
 
 
-def mourn(
-    worker: Worker, waiting: deque[Job], kills: dict[str, int], retries: int, watch: Watch
-) -> None:
+def mourn(worker: Worker, queue: Queue, kills: dict[str, int], retries: int) -> None:
     """Puts the trial of a dead worker back in front, unless it has cost too many."""
     job = worker.job
     assert job is not None
     worker.process.join()
     kills[job.key] += 1
     if kills[job.key] <= retries:
-        waiting.appendleft(job)
+        queue.put_back(job)
         return
     error = f"its process died {kills[job.key]} times, {cause(worker.process.exitcode)}"
-    watch.ended(job.key, Failed(error, error))
+    queue.ended(job.key, Failed(error, error))
 
 
 def cause(status: int) -> str:

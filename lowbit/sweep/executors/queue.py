@@ -1,0 +1,36 @@
+"""Jobs in the order given, each as soon as the float network that it begins with is there."""
+
+from collections.abc import Iterable
+
+from lowbit.sweep.executors.attempt import Failed, Job, Outcome, Watch
+
+
+class Queue:
+    """What is still to be begun, and the watch that is told of ends."""
+
+    def __init__(self, jobs: Iterable[Job], watch: Watch) -> None:
+        self.waiting, self.watch = list(jobs), watch
+
+    def __bool__(self) -> bool:
+        return bool(self.waiting)
+
+    def take(self) -> Job | None:
+        """The first job that can begin; None while all that are left wait for another's end."""
+        job = next((job for job in self.waiting if job.ready), None)
+        if job is None:
+            return None
+        self.waiting.remove(job)
+        return job.supplied()
+
+    def put_back(self, job: Job) -> None:
+        """In front: it had begun."""
+        self.waiting.insert(0, job)
+
+    def ended(self, key: str, outcome: Outcome) -> None:
+        """Tells the watch; what was to begin with a network that failed has failed, too."""
+        self.watch.ended(key, outcome)
+        if isinstance(outcome, Failed):
+            error = f"the float network that it begins with: {outcome.error}"
+            for job in [job for job in self.waiting if job.start and job.start.stem == key]:
+                self.waiting.remove(job)
+                self.watch.ended(job.key, Failed(error, outcome.trace))
