@@ -54,20 +54,28 @@ def foldable(norm: Node, captured: Captured) -> bool:
 
 def fold(norm: Node, captured: Captured) -> None:
     """Equation (1)."""
-    product, *parameters = norm.args[:5]
-    gamma, beta, mean, variance = (
-        None if p is None else captured.constants[p].double() for p in parameters
-    )
+    product = norm.args[0]
     w, bias = weight_and_bias(product, captured)
-    a = 1 / torch.sqrt(variance + norm.args[7])
-    a = a if gamma is None else gamma * a
-    shift = a * (bias.double() - mean)
-    shift = shift if beta is None else shift + beta
+    a, shift = scale_and_shift(norm, captured)
+    shift = shift + a * bias.double()
     set_weight_and_bias(product, captured, w.double() * by_output(product, w, a), shift)
     norm.replace_all_uses_with(product)
     captured.outputs = [product if n is norm else n for n in captured.outputs]
     captured.operations.remove(norm)
     norm.graph.erase_node(norm)
+
+
+def scale_and_shift(norm: Node, captured: Captured) -> tuple[Tensor, Tensor]:
+    """a and beta - a mean, in float64."""
+    gamma, beta, mean, variance = (
+        None if p is None else captured.constants[p].double() for p in norm.args[1:5]
+    )
+    assert mean is not None
+    assert variance is not None
+    a = 1 / torch.sqrt(variance + norm.args[7])
+    a = a if gamma is None else gamma * a
+    shift = -a * mean
+    return a, shift if beta is None else shift + beta
 
 
 def by_output(product: Node, w: Tensor, a: Tensor) -> Tensor:

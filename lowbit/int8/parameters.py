@@ -84,10 +84,9 @@ def bias_codes(bias: np.ndarray, x: Parameters, scales: np.ndarray) -> np.ndarra
 
 def clamp_codes(out: Parameters, lo: float, hi: float, spec: QuantSpec = INT8) -> tuple[int, int]:
     """The codes of an activation's ends: q(v) = z + round(v / s), in float32 as TFLite has it."""
-    s = np.float32(out.scale)
-    ends = [
-        out.zero_point + float(rounded_half_away(np.float32(np.clip(v, -1e30, 1e30)) / s))
-        for v in (lo, hi)
-    ]
+    far = 2.0 * spec.levels
+    with np.errstate(over="ignore"):
+        steps = [np.clip(np.float32(v) / np.float32(out.scale), -far, far) for v in (lo, hi)]
+    ends = [out.zero_point + float(rounded_half_away(v)) for v in steps]
     low, high = (int(np.clip(e, spec.lo, spec.hi)) for e in ends)
     return min(low, out.zero_point), max(high, out.zero_point)

@@ -34,6 +34,8 @@ CLAMPS = {
 }
 SUMS = {aten.add.Tensor, aten.add_.Tensor, aten.sub.Tensor}
 FACTORS = {aten.mul.Tensor, aten.mul_.Tensor}
+# What such an activation can run in.
+ANCHORS = {*PRODUCTS, *TRANSPOSED, *SUMS, *FACTORS, aten.batch_norm.default}
 MOVERS = {
     *(aten.flatten.using_ints, aten.view.default, aten.reshape.default, aten.squeeze.dims),
     *(aten.unsqueeze.default, aten.squeeze.dim, aten.squeeze.default),
@@ -62,8 +64,7 @@ def fused(captured: Captured) -> dict[Node, Node]:
             continue
         source = node.args[0]
         lo, hi = clamp_ends(node)
-        anchors = PRODUCTS | TRANSPOSED | SUMS | FACTORS
-        if source.target in anchors and len(source.users) == 1 and lo <= 0 <= hi:
+        if source.target in ANCHORS and len(source.users) == 1 and lo <= 0 <= hi:
             found[node] = source
     return found
 

@@ -17,6 +17,8 @@ def size(count: int, spec: QuantSpec) -> int:
 
 def packed(codes: np.ndarray, spec: QuantSpec) -> np.ndarray:
     index = (codes.reshape(-1).astype(np.int64) - spec.lo) // spec.step
+    if width(spec) == 8:
+        return index.astype(np.uint8)
     stream = np.empty((len(index), width(spec)), np.uint8)
     for i in range(width(spec)):
         stream[:, i] = (index >> i) & 1
@@ -25,16 +27,22 @@ def packed(codes: np.ndarray, spec: QuantSpec) -> np.ndarray:
 
 def unpacked(data: np.ndarray, count: int, spec: QuantSpec) -> np.ndarray:
     """The codes of `count` indices; ValueError if an index or the last byte is not as written."""
-    every, stream = width(spec), np.unpackbits(data, bitorder="little")
-    if stream[count * every :].any():
-        raise ValueError("its last byte is filled with zeros")
-    kind: type = np.uint8 if every <= 8 else np.int64
-    index: np.ndarray = np.zeros(count, kind)
-    for i in range(every):
-        index |= stream[i : count * every : every].astype(index.dtype) << i
+    every = width(spec)
+    index = data[:count] if every == 8 else indices(data, count, every)
     if (index >= spec.levels).any():
         raise ValueError(f"it keeps to {spec}")
     if every > 8:
         return (spec.lo + spec.step * index).astype(storage(spec))
     alphabet = spec.lo + spec.step * np.arange(spec.levels)
     return alphabet.astype(storage(spec))[index]
+
+
+def indices(data: np.ndarray, count: int, every: int) -> np.ndarray:
+    """Numbers of `every` bits each; ValueError if what is left of the last byte is not 0."""
+    stream = np.unpackbits(data, bitorder="little")
+    if stream[count * every :].any():
+        raise ValueError("its last byte is filled with zeros")
+    index: np.ndarray = np.zeros(count, np.uint8 if every <= 8 else np.int64)
+    for i in range(every):
+        index |= stream[i : count * every : every].astype(index.dtype) << i
+    return index

@@ -18,7 +18,7 @@ PAIRS = SUMS | FACTORS
 UNARY = {
     target
     for target in elementwise.ELEMENTWISE
-    if target is not torch.ops.lowbit.snap.default and target not in PAIRS
+    if target not in {torch.ops.lowbit.snap.default, aten.batch_norm.default, *PAIRS}
 }
 
 

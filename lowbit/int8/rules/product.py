@@ -9,11 +9,12 @@ from lowbit.exporter.lower import Value
 from lowbit.exporter.rules import place
 from lowbit.exporter.rules.product import absorb_pad, defaults, padding_of, tupled
 from lowbit.int8 import parameters as rounding
+from lowbit.int8.coding import Coded
 from lowbit.int8.fold import CONVOLUTIONS, TRANSPOSED, weight_and_bias
 from lowbit.int8.lower import Int8Lowering, rule
 from lowbit.int8.sharing import CLAMPS, clamp_ends
 from lowbit.ir import Op, ops
-from lowbit.spec import INT8
+from lowbit.spec import INT8, QuantSpec
 
 aten = torch.ops.aten
 
@@ -46,15 +47,30 @@ def finish(
     if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
         raise refuse(node, "its weights are NaN or infinite: the model has diverged")
     codes, scales = lowering.coded(node, weight, bias, x, out)
-    codes = codes.transpose(layout)
+    coded = Coded(codes.transpose(layout), scales)
     spec = rounding.weight_spec(lowering.settings.weight_bits)
-    name = lowering.constant(codes, spec, f"{node.name}.weight")
+    return product(lowering, node, activation, value, op, coded, spec, bias)
+
+
+def product(
+    lowering: Int8Lowering,
+    node: Node,
+    activation: Node,
+    value: Value,
+    op: Op,
+    weight: Coded,
+    spec: QuantSpec,
+    bias: np.ndarray,
+) -> Value:
+    """Sums of codes times codes, and what they are worth in codes of the result."""
+    x, out = lowering.codes[value.name], lowering.parameters[activation]
+    name = lowering.constant(weight.codes, spec, f"{node.name}.weight")
     sums = lowering.emit(op, (value, name), value.axes, node)
-    offset = x.zero_point * codes.reshape(len(codes), -1).sum(1)
-    total = rounding.bias_codes(bias, x, scales) - offset
+    offset = x.zero_point * weight.codes.reshape(len(weight.codes), -1).sum(1)
+    total = rounding.bias_codes(bias, x, weight.scales) - offset
     clamp = clamp_of(lowering, activation)
     return lowering.requantize(
-        activation, sums, x.scale, out, scales=scales, bias=total, clamp=clamp
+        activation, sums, x.scale, out, scales=weight.scales, bias=total, clamp=clamp
     )
 
 
