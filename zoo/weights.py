@@ -38,5 +38,8 @@ def load_weights(model: nn.Module, path: Path) -> nn.Module:
     missing, spare = sorted(set(own) - set(state)), sorted(set(state) - set(own))
     if missing or spare:
         raise ValueError(f"{path}: not of this model: lacks {missing[:3]}, has {spare[:3]} instead")
+    if wrong := [n for n in own if own[n].shape != state[n].shape]:
+        sizes = f"{tuple(state[wrong[0]].shape)}, not {tuple(own[wrong[0]].shape)}"
+        raise ValueError(f"{path}: not of this model: {wrong[0]} is {sizes}")
     model.load_state_dict({name: value.to(own[name].dtype) for name, value in state.items()})
     return model
