@@ -48,7 +48,7 @@ CALIBRATED = {
 }
 TRAINED = {
     "int8, trained": {},
-    "int8, trained, learned ranges": {"learned": True},
+    "int8, trained, learned": {"learned_ranges": True, "learned_steps": True},
     "W4A8, trained": {"weight_bits": 4},
     "W2A8, trained": {"weight_bits": 2},
 }

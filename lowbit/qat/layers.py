@@ -22,10 +22,10 @@ from torch.fx import Node
 from lowbit.exporter.capture import Captured
 from lowbit.int8.fold import PRODUCTS, aten, foldable
 from lowbit.int8.parameters import weight_spec
-from lowbit.qat.ranges import fake
+from lowbit.qat.ranges import SMALLEST, fake
 
 Value = Callable[[Node | None], Tensor | None]
-SMALLEST = 1e-8  # of |a| in equation (1), so that a dead channel divides
+DEAD = 1e-8  # of |a| in equation (1), so that a dead channel divides
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def quantized(w: Tensor, bits: int, per_channel: bool) -> Tensor:
     spec = weight_spec(bits)
     rows = w.detach().abs().flatten(1).amax(1)
     largest = rows if per_channel else rows.max().expand_as(rows)
-    return fake(w, along((largest / spec.hi).clamp_min(1e-20), w, 0), 0, spec)
+    return fake(w, along((largest / spec.hi).clamp_min(SMALLEST), w, 0), 0, spec)
 
 
 def along(v: Tensor, y: Tensor, axis: int) -> Tensor:
@@ -91,6 +91,6 @@ def run(
     if frozen:
         shift = -a * mean if bias is None else a * (bias - mean)
         return y + along(shift if beta is None else shift + beta, y, axis)
-    y = y / along(torch.where(a.abs() < SMALLEST, SMALLEST, a), y, axis)
+    y = y / along(torch.where(a.abs() < DEAD, DEAD, a), y, axis)
     y = y if bias is None else y + along(bias, y, axis)
     return F.batch_norm(y, mean, variance, gamma, beta, True, layer.norm.momentum, layer.norm.eps)

@@ -7,17 +7,18 @@ what will be deployed, to the bit. Jacob et al., "Quantization and Training of N
 Efficient Integer-Arithmetic-Only Inference", 2018, section 3.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from copy import deepcopy
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.fx import Node
 
-from lowbit.exporter.capture import capture
+from lowbit.exporter.capture import Captured, capture
 from lowbit.int8.calibrate import Batch
-from lowbit.int8.fold import aten, fold_batch_norms, with_torch_norms
+from lowbit.int8.fold import aten, fold_batch_norms, weight_and_bias, with_torch_norms
 from lowbit.int8.lower import Settings
 from lowbit.int8.methods import METHODS
 from lowbit.int8.parameters import Parameters
@@ -27,6 +28,7 @@ from lowbit.ir import Graph
 from lowbit.qat import layers
 from lowbit.qat.program import DROPOUT, Places, Program, dropout, places, program
 from lowbit.qat.ranges import Learned, MovingAverage, Range
+from lowbit.qat.steps import Steps
 from lowbit.runtime import Network
 from lowbit.spec import INT8
 
@@ -39,6 +41,10 @@ class QuantizedTraining(nn.Module):
     Three buffers say how far training has come, and nothing but buffers changes as it goes on:
     `quantizing` (else all is float), `observing` (ranges follow the data), and `frozen` (batch
     norms keep the statistics they have). `graph()` is the result.
+
+    Ranges of activations are moving averages of what is seen, and weights reach to their largest;
+    or LSQ's: with `learned_ranges` the scales of activations are trained, with `learned_steps`
+    those of weights, which matters at 4 bits and fewer.
     """
 
     quantizing: Tensor
@@ -51,7 +57,8 @@ class QuantizedTraining(nn.Module):
         batches: Iterable[Batch],
         method: str = "minmax",
         *,
-        learned: bool = False,
+        learned_ranges: bool = False,
+        learned_steps: bool = False,
         per_channel: bool = True,
         weight_bits: int = 8,
         form: str = "D",
@@ -62,7 +69,7 @@ class QuantizedTraining(nn.Module):
         self.settings = Settings(form, weight_bits, per_channel)
         captured, seen = prepare(self.model, batches, changing=True)
         self.example = tuple(empty(n) for n in captured.inputs)
-        kind = Learned if learned else MovingAverage
+        kind = Learned if learned_ranges else MovingAverage
         ends = {shares(captured)[n].name: METHODS[method](s) for n, s in seen.items()}
         self.ranges = nn.ModuleDict({name: kind(*pair) for name, pair in ends.items()})
         for flag, value in (("quantizing", True), ("observing", True), ("frozen", False)):
@@ -70,7 +77,17 @@ class QuantizedTraining(nn.Module):
         self.ready: tuple[Program, Places] | None = None
         self.network: tuple[object, Network] | None = None
         self.keep_ranges()
+        self.steps = nn.ModuleDict()
+        if learned_steps:
+            for node in self.layers_of(captured):
+                w = weight_and_bias(node, captured)[0]
+                self.steps[node.name] = Steps(w, weight_bits, per_channel)
         self.train()
+
+    def layers_of(self, captured: Captured) -> list[Node]:
+        """The layers of a folded program whose weights are coded in training."""
+        known = self.program()[0].layers
+        return [n for n in captured.operations if n.name in known]
 
     def keep_ranges(self) -> None:
         """Leaves out ranges of tensors that stay float: their parameters would never train."""
@@ -100,7 +117,12 @@ class QuantizedTraining(nn.Module):
         fold_batch_norms(captured)
         s = self.settings
         settings = Settings(s.form, s.weight_bits, s.per_channel, integer_only)
-        return lower(captured, self.parameters_of(shares(captured)), settings)
+        rounded = {
+            n: self.steps[n.name].coded(weight_and_bias(n, captured)[0].numpy())
+            for n in self.layers_of(captured)
+            if n.name in self.steps
+        }
+        return lower(captured, self.parameters_of(shares(captured)), settings, rounded)
 
     def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
         if self.training:
@@ -112,6 +134,7 @@ class QuantizedTraining(nn.Module):
         state = (
             *self.model.state_dict(keep_vars=True).values(),
             *self.ranges.state_dict().values(),
+            *self.steps.state_dict().values(),
         )
         version = tuple((id(t), t._version) for t in state)
         if self.network is None or self.network[0] != version:
@@ -162,7 +185,7 @@ class Pass:
         read = self.operand if node in self.places.operations else self.value
         if node.name in self.program.layers:
             layer, x = self.program.layers[node.name], read(node.args[0])
-            return layers.run(node, layer, x, self.constant, self.weight, self.frozen)
+            return layers.run(node, layer, x, self.constant, self.coding(node), self.frozen)
         args = torch.fx.map_arg(node.args, read)
         if node.target in DROPOUT:
             return dropout(node, args, True)
@@ -201,6 +224,11 @@ class Pass:
             found.see(x)
         return found(x) if self.on else x
 
-    def weight(self, w: Tensor) -> Tensor:
+    def coding(self, node: Node) -> Callable[[Tensor], Tensor]:
+        """What puts a layer's weights on their codes."""
         s = self.owner.settings
-        return layers.quantized(w, s.weight_bits, s.per_channel) if self.on else w
+        if not self.on:
+            return lambda w: w
+        if node.name in self.owner.steps:
+            return self.owner.steps[node.name]
+        return partial(layers.quantized, bits=s.weight_bits, per_channel=s.per_channel)

@@ -16,6 +16,7 @@ from lowbit.quant.step import ScaleGradient
 from lowbit.spec import INT8, QuantSpec
 
 MOMENTUM = 0.99  # of the moving averages, a batch
+SMALLEST = 1e-20  # of a scale, which is divided by
 
 
 def rounded(x: Tensor) -> Tensor:
@@ -74,7 +75,7 @@ class MovingAverage(Range):
         self.batch = None
 
     def forward(self, x: Tensor) -> Tensor:
-        scale = ((self.hi - self.lo) / (INT8.hi - INT8.lo)).clamp_min(1e-20)
+        scale = ((self.hi - self.lo) / (INT8.hi - INT8.lo)).clamp_min(SMALLEST)
         zero = (INT8.lo - self.lo / scale).round().clamp(INT8.lo, INT8.hi)
         return fake(x, scale, zero, INT8)
 
@@ -90,7 +91,7 @@ class Learned(Range):
     def forward(self, x: Tensor) -> Tensor:
         count = math.prod(x.shape[1:])
         scale = ScaleGradient.apply(self.scale, 1 / math.sqrt(count * INT8.hi))
-        return fake(x, scale.abs().clamp_min(1e-20), self.zero, INT8)
+        return fake(x, scale.abs().clamp_min(SMALLEST), self.zero, INT8)
 
     def parameters_now(self) -> Parameters:
-        return Parameters(float(self.scale.detach().abs().clamp_min(1e-20)), self.zero)
+        return Parameters(float(self.scale.detach().abs().clamp_min(SMALLEST)), self.zero)

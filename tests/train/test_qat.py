@@ -21,6 +21,9 @@ def quantized() -> QuantizedTraining:
     return QuantizedTraining(float_model().eval(), [torch.rand(8, 1, 4, 4)])
 
 
+FLAGS = {"quantizing", "observing", "frozen"}
+
+
 def flags(model: QuantizedTraining) -> tuple[bool, ...]:
     return tuple(bool(f) for f in (model.quantizing, model.observing, model.frozen))
 
@@ -36,11 +39,15 @@ def flags(model: QuantizedTraining) -> tuple[bool, ...]:
 )
 def test_each_buffer_flips_at_its_time(quantized, time, wanted):
     callback = QuantizationAwareTraining(quantize_from=0.2, ranges_until=0.8, statistics_until=0.5)
-    keys = list(quantized.state_dict())
+    before = {k: v.clone() for k, v in quantized.state_dict().items()}
+    modules = [type(m) for m in quantized.modules()]
     for _ in range(2):
         callback.apply(quantized, time)
         assert flags(quantized) == wanted
-    assert list(quantized.state_dict()) == keys
+    after = quantized.state_dict()
+    assert [*after] == [*before]
+    assert {k for k in after if not torch.equal(after[k], before[k])} <= FLAGS
+    assert [type(m) for m in quantized.modules()] == modules
 
 
 def test_a_fit_ends_with_a_file_that_is_its_evaluation(quantized, pictures, trainer, tmp_path):
