@@ -12,7 +12,6 @@ Runtime's quantizer gets the same network and crops. A finished row is not measu
 """
 
 import argparse
-import csv
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 from PIL import Image
+from results_csv import append, read
 from torch import Tensor, nn
 
 import lowbit
@@ -152,20 +152,6 @@ def rows(done: set[str]) -> Iterator[dict]:
         if name not in done:
             got, size = measure()
             yield row(name, want, got, size, floats)
-
-
-def read(path: Path) -> list[dict]:
-    return list(csv.DictReader(path.open(newline=""))) if path.exists() else []
-
-
-def append(path: Path, found: dict) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
-        if fresh:
-            writer.writeheader()
-        writer.writerow(found)
 
 
 def main() -> None:

@@ -1,24 +1,27 @@
 """8 bits on Fashion-MNIST: a small float network, calibrated and trained, over seeds.
 
-    python scripts/accuracy_int8.py --seeds 1 --out scripts/results/fashion_int8.csv
+    python scripts/accuracy_int8.py --seeds 3 --out scripts/results/fashion_int8.csv
 
 Three 3 x 3 convolutions of 16, 32 and 32 channels with batch norm, and a linear layer: 6 epochs of
 floats, then 2 epochs more with quantization (and, to be fair, with floats). Calibration takes the
 first 100 training images. Accuracy is of the exported integers, run by lowbit on the 10,000 test
-images. Checkpoints are kept in --work, and a finished row is not measured again.
+images. Beside it, calibrated alone, vgg_mini with the weights that the zoo brings along, of one
+seed. Checkpoints are kept in --work, and a finished row is not measured again.
 """
 
 import argparse
-import csv
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain
 from pathlib import Path
-from statistics import mean
+from statistics import mean, stdev
 
 import lightning as L
 import numpy as np
 import torch
+from results_csv import append, read
 from torch import Tensor, nn
 
 import lowbit
@@ -29,7 +32,6 @@ from lowbit.qat import QuantizedTraining
 from lowbit.tables import render
 from lowbit.train import Classifier, FashionMNISTData, QuantizationAwareTraining
 
-FIELDS = ("row", "seed", "accuracy", "bytes", "float_bytes")
 EPOCHS, MORE = 6, 2
 FLOAT, LONGER = "float", "float, 2 epochs more"
 CALIBRATED = {
@@ -46,6 +48,7 @@ CALIBRATED = {
     "W3A8, AdaRound": {"weight_bits": 3, "adaptive": True, "bias_corrected": True},
     "W2A8, AdaRound": {"weight_bits": 2, "adaptive": True, "bias_corrected": True},
 }
+LARGE = ("int8", "int8, form F", "int8, per tensor", "W4A8", "W4A8, AdaRound")
 TRAINED = {
     "int8, trained": {},
     "int8, trained, learned": {"learned_ranges": True, "learned_steps": True},
@@ -128,62 +131,76 @@ def trained(model: nn.Module, test: Test, seed: int, choices: dict) -> Graph:
     return found.graph()
 
 
-def rows(work: Path, seed: int, done: set[str]) -> Iterator[dict]:
-    test, model = Test(), floats(work, seed)
-    size = sum(4 * t.numel() for t in model.state_dict().values() if t.is_floating_point())
+Measured = tuple[float, int]  # accuracy, bytes
 
-    def row(name: str, accuracy: float, stored: int) -> dict:
-        found = {"row": name, "seed": seed, "accuracy": f"{accuracy:.2f}"}
-        return {**found, "bytes": stored, "float_bytes": size}
 
-    if FLOAT not in done:
-        yield row(FLOAT, test.of_floats(model), size)
-    for name, choices in CALIBRATED.items():
-        if name not in done:
-            graph = lowbit.ptq(model, test.calibration, **choices)
-            yield row(name, test.of(graph), len(pack.serialize(graph)))
-    if LONGER not in done:
-        yield row(LONGER, test.of_floats(floats(work, seed, longer=True)), size)
+class Rows:
+    """What is not known yet of one model and one seed; names of rows begin with `prefix`."""
+
+    def __init__(self, model: nn.Module, test: Test, seed: int, done: set[str], prefix: str = ""):
+        self.model, self.test, self.seed = model, test, seed
+        self.done, self.prefix = done, prefix
+        floats = (t for t in model.state_dict().values() if t.is_floating_point())
+        self.size = sum(4 * t.numel() for t in floats)
+
+    def of(self, table: dict[str, Callable[[], Measured]]) -> Iterator[dict]:
+        for short, measure in table.items():
+            name = self.prefix + short
+            if name not in self.done:
+                accuracy, stored = measure()
+                found = {"row": name, "seed": self.seed, "accuracy": f"{accuracy:.2f}"}
+                yield {**found, "bytes": stored, "float_bytes": self.size}
+
+    def floats(self, model: nn.Module) -> Measured:
+        return self.test.of_floats(model), self.size
+
+    def graph(self, graph: Graph) -> Measured:
+        return self.test.of(graph), len(pack.serialize(graph))
+
+    def calibrated(self, choices: dict) -> Measured:
+        return self.graph(lowbit.ptq(self.model, self.test.calibration, **choices))
+
+
+def small(work: Path, test: Test, seed: int, done: set[str]) -> Iterator[dict]:
+    model = floats(work, seed)
+    found = Rows(model, test, seed, done)
+    yield from found.of({FLOAT: lambda: found.floats(model)})
+    yield from found.of({n: partial(found.calibrated, c) for n, c in CALIBRATED.items()})
+    yield from found.of({LONGER: lambda: found.floats(floats(work, seed, longer=True))})
     for name, choices in TRAINED.items():
-        if name not in done:
-            graph = trained(model, test, seed, choices)
-            yield row(name, test.of(graph), len(pack.serialize(graph)))
+        yield from found.of({name: lambda c=choices: found.graph(trained(model, test, seed, c))})
 
 
-def read(path: Path) -> list[dict]:
-    return list(csv.DictReader(path.open(newline=""))) if path.exists() else []
+def large(test: Test, done: set[str]) -> Iterator[dict]:
+    model = lowbit.zoo.create_model("vgg_mini.float_fmnist").eval()
+    found = Rows(model, test, 0, done, "vgg_mini, ")
+    yield from found.of({FLOAT: lambda: found.floats(model)})
+    yield from found.of({n: partial(found.calibrated, CALIBRATED[n]) for n in LARGE})
 
 
-def append(path: Path, found: dict) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
-        if fresh:
-            writer.writeheader()
-        writer.writerow(found)
-
-
-def report(found: list[dict]) -> str:
+def report(rows: list[dict]) -> str:
     lines = []
-    for name in dict.fromkeys(r["row"] for r in found):
-        mine = [r for r in found if r["row"] == name]
-        accuracy = mean(float(r["accuracy"]) for r in mine)
-        lines.append([name, len(mine), f"{accuracy:.2f}", int(mine[0]["bytes"])])
-    return render(["row", "seeds", "accuracy", "bytes"], lines)
+    for name in dict.fromkeys(r["row"] for r in rows):
+        mine = [r for r in rows if r["row"] == name]
+        found = [float(r["accuracy"]) for r in mine]
+        spread = f"{stdev(found):.2f}" if len(found) > 1 else ""
+        lines.append([name, len(mine), f"{mean(found):.2f}", spread, int(mine[0]["bytes"])])
+    return render(["row", "seeds", "accuracy", "sd", "bytes"], lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("scripts/results/fashion_int8.csv"))
     parser.add_argument("--work", type=Path, default=Path("lowbit-int8"))
     given = parser.parse_args()
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="lightning")
+    test = Test()
     for seed in range(given.seeds):
-        done = {r["row"] for r in read(given.out) if int(r["seed"]) == seed}
-        for found in rows(given.work, seed, done):
+        done = {r["row"] for r in read(given.out) if r["seed"] == str(seed)}
+        parts = [small(given.work, test, seed, done), *([] if seed else [large(test, done)])]
+        for found in chain(*parts):
             append(given.out, found)
             print(f"{found['row']}: {found['accuracy']} %", flush=True)
     print(report(read(given.out)))

@@ -9,7 +9,6 @@ does. Quoted is the best test accuracy of any epoch, as the figures to compare w
 """
 
 import argparse
-import csv
 import logging
 import warnings
 from pathlib import Path
@@ -17,6 +16,7 @@ from statistics import mean, stdev
 
 import lightning as L
 import torch
+from results_csv import append, read
 
 from lowbit.tables import render
 from lowbit.train import Classifier, ClipLatentWeights, FashionMNISTData
@@ -29,7 +29,6 @@ SCHEMES = {
     "w2a2": ("dorefa:2", "dorefa:2"),
     "w4a4": ("dorefa:4", "dorefa:4"),
 }
-FIELDS = ("scheme", "seed", "epochs", "best", "last")
 
 
 class BestOfEpochs(L.Callback):
@@ -56,34 +55,14 @@ def train(scheme: str, seed: int, epochs: int) -> dict:
     model = larq_cnn(*SCHEMES[scheme])
     data = FashionMNISTData(batch_size=64, seed=seed)
     trainer.fit(Classifier(model, lr=1e-3, schedule="constant"), data)
-    best, last = max(history.accuracies), history.accuracies[-1]
+    best, last = (f"{a:.2f}" for a in (max(history.accuracies), history.accuracies[-1]))
     return {"scheme": scheme, "seed": seed, "epochs": epochs, "best": best, "last": last}
-
-
-def read(path: Path) -> list[dict]:
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return [
-            {**row, "seed": int(row["seed"]), "best": float(row["best"])}
-            for row in csv.DictReader(file)
-        ]
-
-
-def append(path: Path, row: dict) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS)
-        if fresh:
-            writer.writeheader()
-        writer.writerow({**row, "best": f"{row['best']:.2f}", "last": f"{row['last']:.2f}"})
 
 
 def report(rows: list[dict]) -> str:
     lines = []
     for scheme in SCHEMES:
-        best = [r["best"] for r in rows if r["scheme"] == scheme]
+        best = [float(r["best"]) for r in rows if r["scheme"] == scheme]
         if best:
             spread = f"{stdev(best):.2f}" if len(best) > 1 else ""
             lines.append([scheme, len(best), f"{mean(best):.2f}", spread])
@@ -104,7 +83,7 @@ def main() -> None:
     for seed in range(given.seeds):
         for scheme in given.schemes:
             done = {(r["scheme"], r["seed"]) for r in read(given.out)}
-            if (scheme, seed) not in done:
+            if (scheme, str(seed)) not in done:
                 append(given.out, train(scheme, seed, given.epochs))
     print(report(read(given.out)))
 
