@@ -98,7 +98,8 @@ class HubModel(ModelHubMixin, nn.Module):
         if known is None:
             return None
         own, theirs = self.model.state_dict(), zoo.create_model(known.name).state_dict()
-        return known if all(torch.equal(own[key], theirs[key]) for key in theirs) else None
+        same = own.keys() == theirs.keys() and all(torch.equal(own[k], theirs[k]) for k in own)
+        return known if same else None
 
     def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:
         card = self.card()

@@ -31,6 +31,9 @@ def architecture(name: str) -> Architecture:
 
 def card(name: str) -> Card:
     """What is known of the weights `arch.tag`."""
+    if name in architectures():
+        tags = ", ".join(list_models(f"{name}.*")) or "none were trained here"
+        raise ValueError(f"{name!r} is an architecture, without weights: those of it are {tags}")
     return require(name, cards(), "trained network")
 
 

@@ -41,8 +41,9 @@ def show(name: Name, as_json: AsJson = False) -> None:
     if as_json:
         print_json(entry)
     else:
-        width = max(map(len, entry))
-        print_lines([f"{key:{width}}  {value}" for key, value in entry.items()])
+        said = {key: worded(value) for key, value in entry.items()}
+        width = max(map(len, said))
+        print_lines([f"{key:{width}}  {value}" for key, value in said.items() if value])
 
 
 @app.command()
@@ -85,6 +86,20 @@ def reached(found: Measured) -> str:
         return f"{found.accuracy:.2%} of {found.test_images:,} images"
     bytes_ = f"{found.accuracy:.2%} of {found.test_images:,} bytes"
     return f"{found.bits_per_byte} bits a byte, {bytes_}"
+
+
+def worded(value: object) -> str:
+    """As a person reads it; what is not said is empty."""
+    if isinstance(value, dict):
+        known = {key: worded(part) for key, part in value.items()}
+        return ", ".join(f"{key} {part}" for key, part in known.items() if part)
+    if isinstance(value, tuple):
+        return " x ".join(map(str, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return "" if value is None else str(value)
 
 
 def described(name: str) -> Architecture | Card:

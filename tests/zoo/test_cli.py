@@ -39,6 +39,9 @@ def test_one_network_is_shown(lowbit_zoo, trained):
     assert json.loads(lowbit_zoo("show", "resnet18", "--json")[1])["classes"] == 1000
     _, out, _ = lowbit_zoo("show", trained.card.name)
     assert "ten kinds of clothes" in out
+    assert "1 x 28 x 28" in out
+    assert "59,394" in out
+    assert "None" not in out
 
 
 def test_a_wrong_name_is_one_line(lowbit_zoo):
@@ -46,6 +49,14 @@ def test_a_wrong_name_is_one_line(lowbit_zoo):
     assert status == 1
     assert err.startswith("error: no architecture 'resnet19': did you mean 'resnet18'?")
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(("name", "words"), [("tfc", "are tfc.w1a1_test"), ("cnv", "are none")])
+def test_an_architecture_has_no_weights_of_its_own(lowbit_zoo, trained, name, words):
+    status, _, err = lowbit_zoo("eval", name)
+    assert status == 1
+    assert f"{name!r} is an architecture" in err
+    assert words in err
 
 
 def test_evaluation_finds_the_cards_accuracy(lowbit_zoo, trained):
