@@ -1,6 +1,7 @@
 """What a quantized tensor may hold. Pure Python: training, export and runtime all read it."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +64,23 @@ def unsigned(bits: int) -> QuantSpec:
 def signed(bits: int) -> QuantSpec:
     """Two's complement: INT8 for 8 bits."""
     return QuantSpec(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+
+
+class Parameters(NamedTuple):
+    """What codes are worth: real = scale (q - zero_point)."""
+
+    scale: float
+    zero_point: int
+
+
+class Codes(NamedTuple):
+    """The codes lo..hi, and what they are worth."""
+
+    scale: float
+    zero_point: int
+    lo: int = INT8.lo
+    hi: int = INT8.hi
+
+    @property
+    def parameters(self) -> Parameters:
+        return Parameters(self.scale, self.zero_point)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lowbit.ir import Graph, Node, TensorType, ops
-from lowbit.spec import BINARY, INT8, NARROW_INT8, TERNARY, QuantSpec, unsigned
+from lowbit.spec import BINARY, INT8, NARROW_INT8, TERNARY, Codes, QuantSpec, unsigned
 
 SCALE = 0.02  # of the codes of an input
 ALPHABETS = {"w1a1": (BINARY, BINARY), "w2a8": (TERNARY, INT8), "w8a8": (NARROW_INT8, INT8)}
@@ -107,7 +107,7 @@ def codes(case: Case):
         "bias": constant(np.zeros(case.outs), QuantSpec(-(2**20), 2**20)),
         "scales": constant(np.full(case.outs, 0.01)),
     }
-    form = ops.RequantizeF(SCALE, 20 * SCALE, 0, -128, 127)
+    form = ops.RequantizeF(SCALE, Codes(20 * SCALE, 0))
     return constants, [Node(form, ("y", "bias", "scales"), "z")], "z"
 
 
@@ -128,6 +128,6 @@ def signs(case: Case, rng: np.random.Generator):
 
 def worth(graph: Graph) -> Graph:
     """The same graph, saying what its input's codes are worth, as other formats demand."""
-    same = Node(ops.RequantizeF(SCALE, SCALE, 0, -128, 127), ("x", "none", "one"), "known")
+    same = Node(ops.RequantizeF(SCALE, Codes(SCALE, 0)), ("x", "none", "one"), "known")
     first = replace(graph.nodes[0], inputs=("known", "w"))
     return replace(graph, nodes=(same, first, *graph.nodes[1:]))

@@ -15,10 +15,10 @@ from lowbit.exporter.capture import SNAP, Captured
 from lowbit.exporter.errors import ExportError, module_path, operation
 from lowbit.exporter.lower import Lowering, Value
 from lowbit.int8.coding import Coded, Rounded, above
-from lowbit.int8.parameters import Parameters, least_scales, weight_codes, weight_scales
+from lowbit.int8.parameters import least_scales, weight_codes, weight_scales
 from lowbit.int8.sharing import MOVERS, behind_low_bit, fused, is_float
 from lowbit.ir import Graph, TensorType, ops
-from lowbit.spec import INT8, QuantSpec
+from lowbit.spec import INT8, Codes, Parameters, QuantSpec
 
 REQUANTIZE: dict[str, type] = {"D": ops.RequantizeD, "F": ops.RequantizeF}
 QUANTIZE: dict[str, type] = {"D": ops.QuantizeD, "F": ops.QuantizeF}
@@ -146,7 +146,7 @@ class Int8Lowering(Lowering):
         if value.type.spec is not None:
             return None
         worth = self.parameters[node]
-        op = QUANTIZE[self.settings.form](*worth, INT8.lo, INT8.hi)
+        op = QUANTIZE[self.settings.form](Codes(*worth))
         return self.worth(self.emit(op, (value,), value.axes, node, f"{node.name}.codes"), worth)
 
     def coded(
@@ -189,7 +189,7 @@ class Int8Lowering(Lowering):
         bias = np.atleast_1d(bias).astype(np.int64)
         spec = QuantSpec(int(bias.min()), int(bias.max()))
         factors = np.ones(1, np.float32) if scales is None else scales
-        op = REQUANTIZE[self.settings.form](input_scale, *worth, *clamp)
+        op = REQUANTIZE[self.settings.form](input_scale, Codes(*worth, *clamp))
         operands = (
             value,
             self.constant(bias, spec, f"{node.name}.bias"),

@@ -14,21 +14,14 @@ Rounding is half away from zero, scales are float32: TensorFlow Lite's converter
 Krishnamoorthi, "Quantizing deep convolutional networks for efficient inference", 2018, section 2.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 
 from lowbit.ir.ops.fixed_point import rounded_half_away
-from lowbit.spec import INT8, NARROW_INT8, QuantSpec
+from lowbit.spec import INT8, NARROW_INT8, Parameters, QuantSpec
 
 # A bias of more than so many steps of the accumulator takes a coarser weight scale instead.
 LARGEST_BIAS = 2**28
 DEAD = 1e-24  # a scale of weights that are all 0
-
-
-class Parameters(NamedTuple):
-    scale: float
-    zero_point: int
 
 
 def activation_parameters(

@@ -18,10 +18,10 @@ from lowbit.int8.fold import fold_batch_norms, with_torch_norms
 from lowbit.int8.hoist import hoist
 from lowbit.int8.lower import Int8Lowering, Settings
 from lowbit.int8.methods import METHODS
-from lowbit.int8.parameters import Parameters, activation_parameters, weight_spec
+from lowbit.int8.parameters import activation_parameters, weight_spec
 from lowbit.int8.statistics import Statistics
 from lowbit.ir import Graph, verify
-from lowbit.spec import INT8
+from lowbit.spec import INT8, Parameters
 
 FORMS = ("D", "F")
 Method = str | Mapping[str, str]

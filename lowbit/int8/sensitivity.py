@@ -18,12 +18,11 @@ from lowbit.int8.debug import decibels, first_inputs
 from lowbit.int8.equalize import ours
 from lowbit.int8.fold import weight_and_bias
 from lowbit.int8.lower import Settings
-from lowbit.int8.parameters import Parameters
 from lowbit.int8.quantize import chosen, prepare
 from lowbit.int8.sharing import fused
 from lowbit.nn.product import QuantizedProduct
 from lowbit.quant import Quantizer
-from lowbit.spec import INT8
+from lowbit.spec import INT8, Parameters
 
 
 def one_at_a_time(

@@ -7,6 +7,7 @@ along `axis`, or one for each block of `block_size` along it.
 import numpy as np
 
 from lowbit.ir import ops
+from lowbit.spec import Codes
 
 Ends = tuple[int, int]
 
@@ -31,7 +32,7 @@ def quantize_linear(
     zeros = spread(zero, x.shape, axis, block)
     codes = np.zeros(x.shape, np.int64)
     for z in np.unique(zeros):
-        made = ops.QuantizeF(1.0, int(z), *ends).evaluate(scaled)
+        made = ops.QuantizeF(Codes(1.0, int(z), *ends)).evaluate(scaled)
         codes = np.where(zeros == z, made, codes)
     return codes
 
@@ -81,7 +82,7 @@ def requantize(
 ) -> np.ndarray:
     """Sums, channels last, to codes in form F; `scales` are the operands' and the result's."""
     a, b, y = (np.asarray(s, np.float32).reshape(-1) for s in scales)
-    op = ops.RequantizeF(float(a[0]), float(y[0]), int(zero), *ends)
+    op = ops.RequantizeF(float(a[0]), Codes(float(y[0]), int(zero), *ends))
     return op.evaluate(sums, np.zeros(1, np.int64), b)
 
 

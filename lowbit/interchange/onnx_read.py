@@ -13,9 +13,8 @@ import numpy as np
 
 from lowbit.interchange.errors import InterchangeError
 from lowbit.interchange.onnx_model import Step, demand, guarded, parse
-from lowbit.interchange.parameters import Worth
 from lowbit.ir import Graph, InvalidGraph, Node, Op, TensorType, ops, verify
-from lowbit.spec import INT8, QuantSpec, unsigned
+from lowbit.spec import INT8, Codes, Parameters, QuantSpec, unsigned
 
 FLOAT, UINT8, INT8_KIND = 1, 2, 3
 INPUTS = {FLOAT: None, UINT8: unsigned(8), INT8_KIND: INT8}
@@ -29,7 +28,7 @@ class Value:
 
     name: str
     axes: tuple[int, ...]
-    worth: Worth | None = None
+    worth: Parameters | None = None
 
 
 @dataclass(frozen=True)
@@ -161,8 +160,8 @@ class Reader:
         demand(found.size == 1, f"{step}: operand {place} is one number")
         return float(found.reshape(()))
 
-    def worth(self, step: Step, scale: int, zero: int) -> Worth:
-        return Worth(self.number(step, scale), int(self.number(step, zero, 0)))
+    def worth(self, step: Step, scale: int, zero: int) -> Parameters:
+        return Parameters(self.number(step, scale), int(self.number(step, zero, 0)))
 
     def real(self, value: "Value | Sums | Known") -> Value:
         """Float32 numbers."""
@@ -215,10 +214,10 @@ def quantize(reader: Reader, step: Step) -> Value:
     if worth.scale != 1:
         scale = reader.constant(np.array(worth.scale, np.float32))
         x = reader.emit(ops.Div(), x, scale, axes=x.axes)
-    return reader.emit(ops.QuantizeF(1.0, worth.zero_point, *ends), x, axes=x.axes)
+    return reader.emit(ops.QuantizeF(Codes(1.0, worth.zero_point, *ends)), x, axes=x.axes)
 
 
-def requantized(reader: Reader, sums: Sums, worth: Worth, ends: tuple[int, int]) -> Value:
+def requantized(reader: Reader, sums: Sums, worth: Parameters, ends: tuple[int, int]) -> Value:
     """Form F, an activation's clamp in its codes."""
     lo, hi = (
         worth.zero_point + np.rint(np.clip(e / worth.scale, -1e6, 1e6)) for e in (sums.lo, sums.hi)
@@ -227,7 +226,7 @@ def requantized(reader: Reader, sums: Sums, worth: Worth, ends: tuple[int, int])
     bias = np.atleast_1d(sums.bias).astype(np.int64)
     spec = QuantSpec(int(bias.min()), int(bias.max()))
     operands = (reader.constant(bias, spec), reader.constant(np.atleast_1d(sums.scales)))
-    op = ops.RequantizeF(sums.scale, *worth, *clamp)
+    op = ops.RequantizeF(sums.scale, Codes(*worth, *clamp))
     return reader.emit(op, sums.value, *operands, axes=sums.value.axes)
 
 
@@ -262,7 +261,13 @@ def codes_of(reader: Reader, step: Step, place: int) -> Value:
 
 
 def product(
-    reader: Reader, step: Step, op: Op, value: Value, w: Weights, bias: np.ndarray, worth: Worth
+    reader: Reader,
+    step: Step,
+    op: Op,
+    value: Value,
+    w: Weights,
+    bias: np.ndarray,
+    worth: Parameters,
 ) -> Sums:
     """`w` with its outputs first and its depth last; `bias` in real numbers or, int32, in sums."""
     scales = np.atleast_1d(w.scales).astype(np.float32)
@@ -286,7 +291,7 @@ def bias_of(reader: Reader, step: Step, place: int, outs: int) -> np.ndarray:
     return bias
 
 
-def convolved(reader: Reader, step: Step, x: Value, worth: Worth, w: Weights, bias) -> Sums:
+def convolved(reader: Reader, step: Step, x: Value, worth: Parameters, w: Weights, bias) -> Sums:
     sides = w.codes.ndim - 2
     demand(sides in (1, 2) and len(x.axes) == sides + 1, f"{step}: it convolves over 1 or 2 sides")
     stride, pads, dilation = window(step, sides, w.codes.shape[2:])
@@ -335,7 +340,7 @@ def matmul(reader: Reader, step: Step) -> Known:
     return paired(reader, a, b, a.worth, b.worth)
 
 
-def paired(reader: Reader, a: Value, b: Value, x: Worth, y: Worth) -> Sums:
+def paired(reader: Reader, a: Value, b: Value, x: Parameters, y: Parameters) -> Sums:
     a, b = (replace(reader.natural(v), worth=None) for v in (a, b))
     made = reader.emit(ops.MatMul((x.zero_point, y.zero_point)), a, b, axes=a.axes)
     return Sums(made, x.scale, np.array([y.scale], np.float32), np.zeros(1, np.int64))

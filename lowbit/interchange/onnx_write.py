@@ -11,9 +11,9 @@ import numpy as np
 
 from lowbit.interchange.errors import InterchangeError
 from lowbit.interchange.onnx_sheet import Order, Sheet, TensorProto, geometry, helper, onnx
-from lowbit.interchange.parameters import Worth, recodes_input, worths
+from lowbit.interchange.parameters import recodes_input, worths
 from lowbit.ir import Graph, Node, ops
-from lowbit.spec import QuantSpec
+from lowbit.spec import Parameters, QuantSpec
 
 SUMS = (ops.Conv, ops.Linear, ops.MulCodes, ops.MatMul)
 WEIGHTS = ((2, TensorProto.INT2, 25), (4, TensorProto.INT4, 21), (8, TensorProto.INT8, 13))
@@ -66,21 +66,21 @@ class Writer(Sheet):
         stored = f"{name}.codes" if name in self.worth else f"{name}.out"
         return helper.make_tensor_value_info(stored, element(type_.spec), ["N", *type_.shape])
 
-    def parameters(self, name: str, worth: Worth) -> list[str]:
+    def parameters(self, name: str, worth: Parameters) -> list[str]:
         """Scale and zero point."""
         return [
             self.constant(f"{name}.scale", np.array(worth.scale, np.float32)),
             self.constant(f"{name}.zero", np.array(worth.zero_point, np.int8)),
         ]
 
-    def quantize(self, x: str, codes: str, worth: Worth) -> None:
+    def quantize(self, x: str, codes: str, worth: Parameters) -> None:
         self.emit("QuantizeLinear", [x, *self.parameters(codes, worth)], codes)
 
     def dequantize(self, name: str, codes: str) -> None:
         worth = self.codes(name)
         self.emit("DequantizeLinear", [codes, *self.parameters(codes, worth)], name)
 
-    def codes(self, name: str) -> Worth:
+    def codes(self, name: str) -> Parameters:
         if name not in self.worth:
             raise InterchangeError(f"{name}: what its codes are worth is not known")
         return self.worth[name]
@@ -96,13 +96,12 @@ class Writer(Sheet):
 
     def clamped(self, node: Node, made: str) -> str:
         """With the activation that the codes' ends stand for; QuantizeLinear has the rest."""
-        op = node.op
-        lo, hi, z = op.lo, op.hi, op.zero_point  # type: ignore[attr-defined]
+        scale, z, lo, hi = node.op.to  # type: ignore[attr-defined]
         if (lo, hi) == (-128, 127):
             return made
         if (lo, hi) == (z, 127):
             return self.emit("Relu", [made], f"{made}.relu")
-        ends = [np.array((end - z) * op.scale, np.float32) for end in (lo, hi)]  # type: ignore[attr-defined]
+        ends = [np.array((end - z) * scale, np.float32) for end in (lo, hi)]
         names = [self.constant(f"{made}.{n}", v) for n, v in zip(("lo", "hi"), ends, strict=True)]
         return self.emit("Clip", [made, *names], f"{made}.clip")
 
@@ -183,7 +182,7 @@ def stored_weight(writer: Writer, node: Node, weight: np.ndarray, scales: np.nda
     return writer.emit("DequantizeLinear", [codes, factors, zeros], name, axis=0)
 
 
-def windowed(node: Node, worth: Worth, kernel) -> dict[str, object]:
+def windowed(node: Node, worth: Parameters, kernel) -> dict[str, object]:
     op = node.op
     assert isinstance(op, ops.Conv)
     if any(map(any, op.padding)) and op.pad_value != worth.zero_point:
@@ -245,10 +244,10 @@ def concat(writer: Writer, node: Node) -> None:
 def quantize(writer: Writer, node: Node) -> None:
     """rint(x (1 / scale)), where QuantizeLinear with a scale would divide."""
     x, op = node.inputs[0], node.op
-    factor = np.float32(1) / np.float32(op.scale)  # type: ignore[attr-defined]
+    factor = np.float32(1) / np.float32(op.to.scale)  # type: ignore[attr-defined]
     factors = writer.constant(f"{node.output}.factor", np.array(factor, np.float32))
     scaled = writer.emit("Mul", [x, factors], f"{node.output}.scaled")
-    unit = Worth(1.0, op.zero_point)  # type: ignore[attr-defined]
+    unit = Parameters(1.0, op.to.zero_point)  # type: ignore[attr-defined]
     writer.quantize(scaled, f"{node.output}.q", unit)
     writer.order[node.output] = writer.order[x]
     writer.emit(

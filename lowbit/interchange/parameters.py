@@ -1,16 +1,7 @@
 """What the codes of a graph are worth: scale and zero point of every 8-bit tensor."""
 
-from typing import NamedTuple
-
 from lowbit.ir import Graph, Node, ops
-
-
-class Worth(NamedTuple):
-    """real = scale (q - zero_point)"""
-
-    scale: float
-    zero_point: int
-
+from lowbit.spec import Parameters
 
 MOVES = (ops.Reshape, ops.Transpose, ops.Concat, ops.Slice, ops.Pad, ops.Spread, ops.ResizeNearest)
 KEEPS = (ops.MaxPool, ops.MeanCodes, *MOVES)
@@ -21,26 +12,26 @@ def recodes_input(node: Node, graph: Graph) -> bool:
     return (
         isinstance(node.op, ops.RequantizeD | ops.RequantizeF)
         and node.inputs[0] in graph.inputs
-        and node.op.input_scale == node.op.scale
+        and node.op.input_scale == node.op.to.scale
     )
 
 
-def worths(graph: Graph) -> dict[str, Worth]:
-    known: dict[str, Worth] = {}
+def worths(graph: Graph) -> dict[str, Parameters]:
+    known: dict[str, Parameters] = {}
     for node in graph.nodes:
         if isinstance(node.op, ops.Lookup):
             known[node.output] = read_as(graph, node.output)
         elif isinstance(node.op, KEEPS) and node.inputs[0] in known:
             known[node.output] = known[node.inputs[0]]
-        elif hasattr(node.op, "scale") and hasattr(node.op, "zero_point"):
-            known[node.output] = Worth(node.op.scale, node.op.zero_point)
+        elif hasattr(node.op, "to"):
+            known[node.output] = node.op.to.parameters
         if recodes_input(node, graph):
             bias = int(graph.constant(node.inputs[1])[0])
-            known[node.inputs[0]] = Worth(node.op.scale, -bias)  # type: ignore[attr-defined]
+            known[node.inputs[0]] = Parameters(node.op.to.scale, -bias)  # type: ignore[attr-defined]
     return known
 
 
-def read_as(graph: Graph, name: str) -> Worth:
+def read_as(graph: Graph, name: str) -> Parameters:
     """What a table's codes are worth, as the first node that minds takes them.
 
     Where none says, as with a product of codes without padding, whose zero point is in the bias,
@@ -52,26 +43,28 @@ def read_as(graph: Graph, name: str) -> Worth:
         found = reading(graph, node, node.inputs.index(name))
         if found is not None:
             return found
-    return Worth(1.0, 0)
+    return Parameters(1.0, 0)
 
 
-def reading(graph: Graph, node: Node, place: int) -> Worth | None:
+def reading(graph: Graph, node: Node, place: int) -> Parameters | None:
     """What `node` takes the codes of one operand to be worth; None if it does not mind."""
     op = node.op
     if isinstance(op, KEEPS):
         return read_as(graph, node.output)
     if isinstance(op, ops.AddD | ops.AddF):
-        return Worth((op.scale_a, op.scale_b)[place], op.zeros[place])
+        return (op.a, op.b)[place]
     if isinstance(op, ops.Sub) and node.inputs[1] in graph.constants:
-        return Worth(dequantizing_scale(graph, node), int(graph.constant(node.inputs[1]).item()))
+        return Parameters(
+            dequantizing_scale(graph, node), int(graph.constant(node.inputs[1]).item())
+        )
     after = next((n for n in graph.nodes if node.output in n.inputs), None)
     if after is None or not isinstance(after.op, ops.RequantizeD | ops.RequantizeF):
         return None
     if isinstance(op, ops.MulCodes):
         factor = float(graph.constant(after.inputs[2])[0])
-        return Worth((after.op.input_scale, factor)[place], op.zeros[place])
+        return Parameters((after.op.input_scale, factor)[place], op.zeros[place])
     padded = isinstance(op, ops.Conv) and any(map(any, op.padding))
-    return Worth(after.op.input_scale, op.pad_value if padded else 0)  # type: ignore[attr-defined]
+    return Parameters(after.op.input_scale, op.pad_value if padded else 0)  # type: ignore[attr-defined]
 
 
 def dequantizing_scale(graph: Graph, node: Node) -> float:

@@ -11,8 +11,9 @@ import numpy as np
 
 from lowbit.interchange.errors import InterchangeError
 from lowbit.interchange.flatbuffer import Model
-from lowbit.interchange.parameters import Worth, recodes_input, worths
+from lowbit.interchange.parameters import recodes_input, worths
 from lowbit.ir import Graph, Node, ops, verify
+from lowbit.spec import Parameters
 
 SAME, VALID = 0, 1
 ACTIVATIONS = {"NONE": 0, "RELU": 1, "RELU6": 3}
@@ -63,10 +64,10 @@ class Writer:
             self.index[name] = self.model.tensor(name, shape, type_.dtype, None, *values)
         return self.index[name]
 
-    def between(self, name: str, shape, worth: Worth) -> int:
+    def between(self, name: str, shape, worth: Parameters) -> int:
         return self.model.tensor(name, (self.batch, *shape), "int8", None, *worth)
 
-    def codes(self, name: str, node: Node) -> Worth:
+    def codes(self, name: str, node: Node) -> Parameters:
         if name not in self.worth:
             raise InterchangeError(f"{node}: what the codes {name} are worth is not known")
         return self.worth[name]
@@ -107,7 +108,7 @@ def same_padding(sides, kernel, stride, dilation):
 def activation(node: Node) -> int:
     """The fused activation that clamps to lo..hi; InterchangeError if there is none."""
     op = node.op
-    s, z, lo, hi = op.scale, op.zero_point, op.lo, op.hi  # type: ignore[attr-defined]
+    s, z, lo, hi = op.to  # type: ignore[attr-defined]
     six = min(127, z + int(np.floor(np.float32(6) / np.float32(s) + np.float32(0.5))))
     for name, ends in (("NONE", (-128, 127)), ("RELU", (max(z, -128), 127)), ("RELU6", (z, six))):
         if (lo, hi) == ends:

@@ -9,17 +9,18 @@ import numpy as np
 
 from lowbit.ir import OPS, Node, TensorType
 from lowbit.pack.container import MAX_RANK, FormatError, demand
-from lowbit.spec import QuantSpec
+from lowbit.spec import Codes, Parameters, QuantSpec
 
 FORMAT = 1
 LARGEST = 2**31
+NAMED: tuple[type, ...] = (Parameters, Codes)  # what attributes may be besides numbers
 LONGEST = 4096  # characters of a name or a note
 LARGEST_FLOAT = float(np.finfo(np.float32).max)
 
 
 @functools.cache
 def attribute_types(op: type) -> tuple[tuple[str, object], ...]:
-    """An operator's attributes and their declared types: int, float, or tuples of int."""
+    """An operator's attributes and their types: numbers, tuples of int, or of NAMED."""
     hints = typing.get_type_hints(op)
     return tuple((field.name, hints[field.name]) for field in dataclasses.fields(op))
 
@@ -80,6 +81,11 @@ def attribute(value: object, kind: object, where: str) -> object:
         return number(value, where)
     if kind == tuple[int, ...]:
         return integers(value, where)
+    for named in NAMED:
+        if kind is named:
+            kinds = typing.get_type_hints(named).values()
+            entries = items(value, where, len(kinds))
+            return named(*(attribute(v, k, where) for v, k in zip(entries, kinds, strict=True)))
     pairs = items(value, where)
     demand(len(pairs) <= MAX_RANK, f"{where} is a short list")
     return tuple(integers(items(pair, where, 2), where) for pair in pairs)

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import typing
 import uuid
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 from lowbit.ir import Graph, Node, TensorType, verify
 from lowbit.pack import bits, container
 from lowbit.pack.read import parse
-from lowbit.pack.schema import FORMAT, attribute_types
+from lowbit.pack.schema import FORMAT, NAMED, attribute_types
 
 
 def save(graph: Graph, path: str | Path) -> None:
@@ -63,5 +64,15 @@ def described(type_: TensorType) -> tuple[object, object]:
 
 def node(n: Node) -> list[object]:
     kinds = attribute_types(type(n.op))
-    values = {k: float(getattr(n.op, k)) if t is float else getattr(n.op, k) for k, t in kinds}
+    values = {name: attribute(getattr(n.op, name), kind) for name, kind in kinds}
     return [n.op.name, values, n.inputs, n.output, n.source]
+
+
+def attribute(value: object, kind: object) -> object:
+    """Floats as such, even where the operator holds an int or a numpy number."""
+    if kind is float:
+        return float(value)  # type: ignore[arg-type]
+    if kind in NAMED:
+        kinds = typing.get_type_hints(kind).values()
+        return [attribute(v, k) for v, k in zip(value, kinds, strict=True)]  # type: ignore[call-overload]
+    return value

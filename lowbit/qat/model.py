@@ -21,7 +21,6 @@ from lowbit.int8.calibrate import Batch
 from lowbit.int8.fold import aten, fold_batch_norms, weight_and_bias, with_torch_norms
 from lowbit.int8.lower import Settings
 from lowbit.int8.methods import METHODS
-from lowbit.int8.parameters import Parameters
 from lowbit.int8.quantize import check, lower, prepare
 from lowbit.int8.sharing import shares
 from lowbit.ir import Graph
@@ -30,7 +29,7 @@ from lowbit.qat.program import DROPOUT, Places, Program, dropout, places, progra
 from lowbit.qat.ranges import Learned, MovingAverage, Range
 from lowbit.qat.steps import Steps
 from lowbit.runtime import Network
-from lowbit.spec import INT8
+from lowbit.spec import INT8, Parameters
 
 BYTES = Parameters(1.0, INT8.lo)  # what an input of bytes is worth
 

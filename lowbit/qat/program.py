@@ -10,10 +10,10 @@ from torch.fx import Node
 from lowbit.exporter.capture import Captured, capture
 from lowbit.int8.fold import aten, fold_batch_norms
 from lowbit.int8.lower import Int8Lowering, Settings
-from lowbit.int8.parameters import Parameters
 from lowbit.int8.sharing import fused, shares
 from lowbit.qat.layers import Layer, layers
 from lowbit.qat.leaves import Leaf, leaves
+from lowbit.spec import Parameters
 
 DROPOUT = {
     aten.dropout.default: torch.dropout,

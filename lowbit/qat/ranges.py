@@ -11,9 +11,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from lowbit.int8.parameters import Parameters, activation_parameters
+from lowbit.int8.parameters import activation_parameters
 from lowbit.quant.step import ScaleGradient
-from lowbit.spec import INT8, QuantSpec
+from lowbit.spec import INT8, Parameters, QuantSpec
 
 MOMENTUM = 0.99  # of the moving averages, a batch
 SMALLEST = 1e-20  # of a scale, which is divided by

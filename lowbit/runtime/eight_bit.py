@@ -39,7 +39,7 @@ def instruction(node: Node, carried: str, types, operand, vector: Vector) -> Ins
 
 
 def ends(op) -> Instruction:
-    return {"lo": op.lo, "hi": op.hi, "zero": op.zero_point}
+    return {"lo": op.to.lo, "hi": op.to.hi, "zero": op.to.zero_point}
 
 
 def requantize_d(op: RequantizeD, values, vector: Vector) -> Instruction:
@@ -56,18 +56,18 @@ def requantize_f(op: RequantizeF, values, vector: Vector) -> Instruction:
 
 
 def quantize_d(op: QuantizeD, values, vector: Vector) -> Instruction:
-    return {"op": Op.QUANTIZE_D, "at": vector(np.float32(op.scale)), **ends(op)}
+    return {"op": Op.QUANTIZE_D, "at": vector(np.float32(op.to.scale)), **ends(op)}
 
 
 def quantize_f(op: QuantizeF, values, vector: Vector) -> Instruction:
-    reciprocal = np.float32(1) / np.float32(op.scale)
+    reciprocal = np.float32(1) / np.float32(op.to.scale)
     return {"op": Op.QUANTIZE_F, "at": vector(reciprocal), **ends(op)}
 
 
 def add_d(op: AddD, first: bool) -> Instruction:
     """Parameters: z, m, e and the sign of what is carried, of the other, m and e of the sum."""
     (ma, mb, mo), (ea, eb, eo) = op.multipliers()
-    a, b = (op.zeros[0], ma, ea, 1), (op.zeros[1], mb, eb, op.sign)
+    a, b = (op.a.zero_point, ma, ea, 1), (op.b.zero_point, mb, eb, op.sign)
     parameters = (*a, *b, mo, eo) if first else (*b, *a, mo, eo)
     return {"op": Op.ADD_D, "second": np.array(parameters, np.int64), **ends(op)}
 
@@ -75,7 +75,7 @@ def add_d(op: AddD, first: bool) -> Instruction:
 def add_f(op: AddF, first: bool) -> Instruction:
     """Parameters: z and m of what is carried, of the other, and the shift."""
     ma, mb, shift = op.multipliers()
-    a, b = (op.zeros[0], ma), (op.zeros[1], mb)
+    a, b = (op.a.zero_point, ma), (op.b.zero_point, mb)
     parameters = (*a, *b, shift) if first else (*b, *a, shift)
     return {"op": Op.ADD_F, "second": np.array(parameters, np.int64), **ends(op)}
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lowbit.ir import Graph, Node, TensorType, evaluate, ops
-from lowbit.spec import INT8, NARROW_INT8, QuantSpec
+from lowbit.spec import INT8, NARROW_INT8, Codes, Parameters, QuantSpec
 
 pytest.importorskip("ai_edge_litert")
 from lowbit.interchange import to_tflite
@@ -35,7 +35,7 @@ def constant(values, spec=None) -> TensorType:
 
 def recode(form: str, name: str, scale: float, zero: int) -> tuple[Node, dict[str, TensorType]]:
     """Says what the codes of a graph's input are worth."""
-    op = REQUANTIZE[form](scale, scale, zero, -128, 127)
+    op = REQUANTIZE[form](scale, Codes(scale, zero))
     operands = (name, f"{name}.bias", "one")
     return Node(op, operands, f"{name}.codes"), {f"{name}.bias": constant([-zero]), "one": ONE}
 
@@ -52,7 +52,7 @@ def product_graph(form, op, w, bias, factors, shape, clamp=(-128, 127), zeros=(3
     entry, constants = recode(form, "x", f32(0.05), zeros[0])
     scale = f32(0.3)
     scales = (np.asarray(factors) * scale / f32(0.05)).astype(np.float32)
-    requantize = REQUANTIZE[form](f32(0.05), scale, zeros[1], *clamp)
+    requantize = REQUANTIZE[form](f32(0.05), Codes(scale, zeros[1], *clamp))
     constants |= {
         "w": constant(w, NARROW_INT8),
         "bias": constant(bias),
@@ -121,7 +121,7 @@ def pair(form: str, scales, zeros):
 def test_sums_of_all_pairs_of_codes(peers, form, sign, scales):
     a, b, out = map(f32, scales)
     entries, inputs, grids = pair(form, (a, b), (-3, 7))
-    op = ADD[form](a, b, (-3, 7), sign, out, -11, -128, 127)
+    op = ADD[form](Parameters(a, -3), Parameters(b, 7), sign, Codes(out, -11))
     nodes = (*(node for node, _ in entries), Node(op, ("a.codes", "b.codes"), "y"))
     graph = Graph(inputs, entries[0][1] | entries[1][1], nodes, ("y",))
     assert agree(peers[form], graph, *grids) == 2**16
@@ -135,7 +135,7 @@ def test_products_of_all_pairs_of_codes(peers, form, scales):
     nodes = (
         *(node for node, _ in entries),
         Node(ops.MulCodes((-3, 7)), ("a.codes", "b.codes"), "product"),
-        Node(REQUANTIZE[form](a, out, -11, -128, 127), ("product", "zero", "b.scale"), "y"),
+        Node(REQUANTIZE[form](a, Codes(out, -11)), ("product", "zero", "b.scale"), "y"),
     )
     constants = entries[0][1] | entries[1][1]
     constants |= {"zero": constant([0]), "b.scale": constant(np.array([b], np.float32))}
@@ -161,7 +161,7 @@ def test_quantization_of_floats_at_ties(peers, form):
     graph = Graph(
         {"x": TensorType((600,))},
         {},
-        (Node(quantize(f32(0.1), -9, -128, 127), ("x",), "y"),),
+        (Node(quantize(Codes(f32(0.1), -9)), ("x",), "y"),),
         ("y",),
     )
     agree(peers[form], graph, x)

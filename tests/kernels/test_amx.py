@@ -13,7 +13,7 @@ from lowbit.kernels.dots import VNNI_512
 from lowbit.kernels.int_conv import amx, amx_row
 from lowbit.runtime import Network
 from lowbit.runtime.kernels import TABLES
-from lowbit.spec import INT8, NARROW_INT8, QuantSpec, unsigned
+from lowbit.spec import INT8, NARROW_INT8, Codes, QuantSpec, unsigned
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "assembly.py"
 EMULATED = amx_row("int_conv_emulated_32x32", amx.Emulated(), VNNI_512.requires)
@@ -48,7 +48,7 @@ def test_emulated_tiles_are_the_definition(
     if form:
         constants["bias"] = constant(rng.integers(-500, 500, outs), wide)
         constants["scales"] = constant(np.full(outs, 0.01, np.float32))
-        nodes.append(Node(form(0.05, 0.5, 3, -128, 127), ("y", "bias", "scales"), "z"))
+        nodes.append(Node(form(0.05, Codes(0.5, 3)), ("y", "bias", "scales"), "z"))
     x_type = TensorType((*sides, channels), x_spec)
     graph = Graph({"x": x_type}, constants, tuple(nodes), (nodes[-1].output,))
     x = rng.integers(x_spec.lo, x_spec.hi + 1, (2, *x_type.shape)).astype(x_type.dtype)

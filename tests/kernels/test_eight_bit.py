@@ -6,10 +6,10 @@ import pytest
 from lowbit.ir import Graph, Node, TensorType, evaluate, ops
 from lowbit.ir.ops import fixed_point
 from lowbit.runtime import Network
-from lowbit.spec import INT8, QuantSpec
+from lowbit.spec import INT8, Codes, Parameters, QuantSpec
 
 WIDTHS = (1, 15, 16, 17, 65)
-CODES = (0.05, -7, -128, 127)
+CODES, OPERANDS = Codes(0.05, -7), (Parameters(0.02, 3), Parameters(0.07, -9))
 
 
 def constant(values, spec=None) -> TensorType:
@@ -35,7 +35,7 @@ def test_requantization(op, width):
         "bias": constant(rng.integers(-500, 500, width), QuantSpec(-500, 500)),
         "scales": constant(factors.astype(np.float32)),
     }
-    node = Node(op(1.0, *CODES), ("x", "bias", "scales"), "y")
+    node = Node(op(1.0, CODES), ("x", "bias", "scales"), "y")
     graph = Graph({"x": TensorType((40, width), wide)}, constants, (node,), ("y",))
     x = rng.integers(-2000, 2000, (3, 40, width)) * 2 ** rng.integers(0, 9, (3, 40, width))
     check(graph, x.astype(np.int32))
@@ -47,16 +47,19 @@ def test_quantization_of_floats(op, width):
     x = np.arange(-200, 200, 0.25, np.float32).repeat(width).reshape(2, -1, width)
     x = np.concatenate([x, np.full((1, *x.shape[1:]), 3e38, np.float32)])
     graph = Graph(
-        {"x": TensorType(x.shape[1:])}, {}, (Node(op(0.5, 3, -128, 120), ("x",), "y"),), ("y",)
+        {"x": TensorType(x.shape[1:])},
+        {},
+        (Node(op(Codes(0.5, 3, -128, 120)), ("x",), "y"),),
+        ("y",),
     )
     check(graph, x)
 
 
 PAIRS = (
-    ops.AddD(0.02, 0.07, (3, -9), 1, *CODES),
-    ops.AddD(0.02, 0.07, (3, -9), -1, *CODES),
-    ops.AddF(0.02, 0.07, (3, -9), 1, *CODES),
-    ops.AddF(0.02, 0.07, (3, -9), -1, *CODES),
+    ops.AddD(*OPERANDS, 1, CODES),
+    ops.AddD(*OPERANDS, -1, CODES),
+    ops.AddF(*OPERANDS, 1, CODES),
+    ops.AddF(*OPERANDS, -1, CODES),
     ops.MulCodes((3, -9)),
 )
 

@@ -6,7 +6,7 @@ import pytest
 from lowbit.ir import Graph, Node, TensorType, evaluate, ops
 from lowbit.kernels import int_conv
 from lowbit.runtime import Network
-from lowbit.spec import INT8, NARROW_INT8, TERNARY, QuantSpec, unsigned
+from lowbit.spec import INT8, NARROW_INT8, TERNARY, Codes, QuantSpec, unsigned
 
 ROWS = [k for k in int_conv.KERNELS if k.codes]
 SAME = ((1, 1), (1, 1))
@@ -32,7 +32,7 @@ def layer(form, kernel, outs: int, x_spec: QuantSpec, groups: int = 1):
     }
     nodes = (
         Node(ops.Conv((1, 1), SAME, (1, 1), groups), ("x", "w"), "sums"),
-        Node(form(0.05, 0.05, -7, -128, 120), ("sums", "bias", "scales"), "y"),
+        Node(form(0.05, Codes(0.05, -7, -128, 120)), ("sums", "bias", "scales"), "y"),
     )
     shape = (3, 7, depth * groups)
     return Graph({"x": TensorType(shape, x_spec)}, constants, nodes, ("y",))

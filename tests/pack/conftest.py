@@ -9,7 +9,7 @@ import pytest
 from lowbit import pack
 from lowbit.ir import OPS, Graph, Node, TensorType, ops
 from lowbit.pack import container
-from lowbit.spec import BINARY, TERNARY, QuantSpec, unsigned
+from lowbit.spec import BINARY, TERNARY, Codes, Parameters, QuantSpec, unsigned
 
 Forge = Callable[..., bytes]
 
@@ -109,17 +109,17 @@ def attention_nodes() -> tuple[Node, ...]:
 
 
 def eight_bit_nodes() -> tuple[Node, ...]:
-    codes = (0.5, 0, -128, 127)
+    codes, half = Codes(0.5, 0), Parameters(0.5, 0)
     window = ((2, 2), (2, 2), ((0, 0), (0, 0)))
     return (
-        Node(ops.RequantizeD(1.0, *codes), ("conv", "bias", "weight_scale"), "requantize_d"),
-        Node(ops.QuantizeD(*codes), ("relu",), "quantize_d"),
-        Node(ops.QuantizeF(*codes), ("add",), "quantize_f"),
-        Node(ops.AddD(0.5, 0.5, (0, 0), 1, *codes), ("quantize_d", "quantize_f"), "add_d"),
-        Node(ops.AddF(0.5, 0.5, (0, 0), -1, *codes), ("add_d", "requantize_d"), "add_f"),
+        Node(ops.RequantizeD(1.0, codes), ("conv", "bias", "weight_scale"), "requantize_d"),
+        Node(ops.QuantizeD(codes), ("relu",), "quantize_d"),
+        Node(ops.QuantizeF(codes), ("add",), "quantize_f"),
+        Node(ops.AddD(half, half, 1, codes), ("quantize_d", "quantize_f"), "add_d"),
+        Node(ops.AddF(half, half, -1, codes), ("add_d", "requantize_d"), "add_f"),
         Node(ops.MeanCodes(*window), ("add_f",), "mean_codes"),
         Node(ops.MulCodes((0, 1)), ("mean_codes", "max_pool"), "mul_codes"),
-        Node(ops.RequantizeF(1.0, *codes), ("mul_codes", "bias", "weight_scale"), "requantize_f"),
+        Node(ops.RequantizeF(1.0, codes), ("mul_codes", "bias", "weight_scale"), "requantize_f"),
     )
 
 

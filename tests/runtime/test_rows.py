@@ -5,7 +5,7 @@ import pytest
 
 from lowbit.ir import Graph, Node, TensorType, evaluate, ops
 from lowbit.runtime import Network
-from lowbit.spec import INT8, QuantSpec, unsigned
+from lowbit.spec import INT8, Codes, Parameters, QuantSpec, unsigned
 
 KERNELS = (None, "reference")
 WIDE = QuantSpec(-200, 200)
@@ -95,9 +95,9 @@ def test_division_by_a_tensor_and_of_a_constant():
 
 @pytest.mark.parametrize("shapes", [((4, 5, 1), (4, 5, 3)), ((4, 1, 3), (1, 5, 1))])
 def test_codes_broadcast_along_any_side(shapes):
-    codes = (0.5, 3, -128, 127)
-    same(ops.AddD(0.5, 0.25, (1, -2), 1, *codes), shapes, (INT8, INT8))
-    same(ops.AddF(0.5, 0.25, (1, -2), -1, *codes), shapes[::-1], (INT8, unsigned(8)))
+    codes, operands = Codes(0.5, 3), (Parameters(0.5, 1), Parameters(0.25, -2))
+    same(ops.AddD(*operands, 1, codes), shapes, (INT8, INT8))
+    same(ops.AddF(*operands, -1, codes), shapes[::-1], (INT8, unsigned(8)))
     same(ops.MulCodes((1, -2)), shapes, (unsigned(8), INT8))
 
 

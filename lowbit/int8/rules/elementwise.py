@@ -11,7 +11,7 @@ from lowbit.int8.lower import ADD, QUANTIZE, Int8Lowering, rule
 from lowbit.int8.rules.product import clamp_of
 from lowbit.int8.sharing import FACTORS, SUMS
 from lowbit.ir import ops
-from lowbit.spec import INT8
+from lowbit.spec import INT8, Codes
 
 aten = torch.ops.aten
 PAIRS = SUMS | FACTORS
@@ -50,9 +50,7 @@ def add(lowering: Int8Lowering, node: Node, activation: Node) -> Value | None:
     x, y = (lowering.codes[v.name] for v in pair)
     sign = -1 if node.target is aten.sub.Tensor else 1
     out, clamp = lowering.parameters[activation], clamp_of(lowering, activation)
-    op = ADD[lowering.settings.form](
-        x.scale, y.scale, (x.zero_point, y.zero_point), sign, *out, *clamp
-    )
+    op = ADD[lowering.settings.form](x, y, sign, Codes(*out, *clamp))
     return lowering.worth(lowering.emit(op, (a, b), a.axes, activation), out)
 
 
@@ -107,7 +105,7 @@ def entries(lowering: Int8Lowering, node: Node, value: Value, axis) -> np.ndarra
     with torch.no_grad():
         y = elementwise.apply(node, lambda n: known.get(n, x))
     quantize = QUANTIZE[lowering.settings.form](
-        *lowering.parameters[node_of(lowering, node)], -128, 127
+        Codes(*lowering.parameters[node_of(lowering, node)])
     )
     return quantize.evaluate(y.numpy().reshape(len(real), -1)).T
 

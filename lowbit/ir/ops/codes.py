@@ -20,10 +20,10 @@ import numpy as np
 from lowbit.ir.op import op, require
 from lowbit.ir.ops import fixed_point
 from lowbit.ir.ops.pool import AvgPool
-from lowbit.ir.ops.requantize import check_scale, codes_spec
+from lowbit.ir.ops.requantize import alphabet, check_scale, moved
 from lowbit.ir.ops.window import Pads, output_sides
 from lowbit.ir.types import TensorType
-from lowbit.spec import QuantSpec
+from lowbit.spec import Codes, Parameters, QuantSpec
 
 HEADROOM = 20
 
@@ -49,14 +49,10 @@ def deviation(x: TensorType, zero: int) -> QuantSpec:
 class AddD:
     """Equation (1); `sign` is -1 for a difference."""
 
-    scale_a: float
-    scale_b: float
-    zeros: tuple[int, ...]
+    a: Parameters
+    b: Parameters
     sign: int
-    scale: float
-    zero_point: int
-    lo: int
-    hi: int
+    to: Codes
 
     def infer(self, a: TensorType, b: TensorType) -> TensorType:
         type_, ends = sum_type(self, a, b)
@@ -68,18 +64,18 @@ class AddD:
 
     def multipliers(self) -> tuple[np.ndarray, np.ndarray]:
         """m and e of r_a, r_b and r_o."""
-        double = 2 * max(self.scale_a, self.scale_b)
-        last = double / (2**HEADROOM * self.scale)
+        double = 2 * max(self.a.scale, self.b.scale)
+        last = double / (2**HEADROOM * self.to.scale)
         return fixed_point.multipliers(
-            np.array([self.scale_a / double, self.scale_b / double, last])
+            np.array([self.a.scale / double, self.b.scale / double, last])
         )
 
     def evaluate(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         (ma, mb, mo), (ea, eb, eo) = self.multipliers()
-        a = fixed_point.multiply((a.astype(np.int64) - self.zeros[0]) << HEADROOM, ma, ea)
-        b = fixed_point.multiply((b.astype(np.int64) - self.zeros[1]) << HEADROOM, mb, eb)
+        a = fixed_point.multiply((a.astype(np.int64) - self.a.zero_point) << HEADROOM, ma, ea)
+        b = fixed_point.multiply((b.astype(np.int64) - self.b.zero_point) << HEADROOM, mb, eb)
         total = fixed_point.multiply(a + self.sign * b, mo, eo)
-        return np.clip(self.zero_point + total, self.lo, self.hi)
+        return moved(total, self.to)
 
 
 @op("add_f")
@@ -87,18 +83,14 @@ class AddD:
 class AddF:
     """Equation (2), with the attributes of form D."""
 
-    scale_a: float
-    scale_b: float
-    zeros: tuple[int, ...]
+    a: Parameters
+    b: Parameters
     sign: int
-    scale: float
-    zero_point: int
-    lo: int
-    hi: int
+    to: Codes
 
     def infer(self, a: TensorType, b: TensorType) -> TensorType:
         type_, ends = sum_type(self, a, b)
-        ratio = max(self.scale_a, self.scale_b) / self.scale
+        ratio = max(self.a.scale, self.b.scale) / self.to.scale
         require(2.0**-10 <= ratio < 2.0**8, f"scales of a sum are near its own: {ratio}")
         *multipliers, shift = self.multipliers()
         largest = sum(d.magnitude * abs(m) for d, m in zip(ends, multipliers, strict=True))
@@ -107,28 +99,27 @@ class AddF:
 
     def multipliers(self) -> tuple[int, int, int]:
         """m_a, m_b with its sign, and k."""
-        a, b = (np.float32(s) / np.float32(self.scale) for s in (self.scale_a, self.scale_b))
+        a, b = (np.float32(s) / np.float32(self.to.scale) for s in (self.a.scale, self.b.scale))
         shift = HEADROOM - (math.frexp(max(a, b))[1] - 1)
         ma, mb = (int(np.rint(np.ldexp(r, shift))) for r in (a, b))
         return ma, self.sign * mb, shift
 
     def evaluate(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         ma, mb, shift = self.multipliers()
-        total = (a.astype(np.int64) - self.zeros[0]) * ma + (
-            b.astype(np.int64) - self.zeros[1]
-        ) * mb
+        a = a.astype(np.int64) - self.a.zero_point
+        b = b.astype(np.int64) - self.b.zero_point
+        total = a * ma + b * mb
         rounded = (total + (1 << (shift - 1))) >> shift
-        return np.clip(self.zero_point + rounded, self.lo, self.hi)
+        return moved(rounded, self.to)
 
 
 def sum_type(op: AddD | AddF, a: TensorType, b: TensorType) -> tuple[TensorType, list[QuantSpec]]:
     """The sum's type, and the ranges of the operands around their zero points."""
     shape = shape_of(a, b)
-    check_scale(op.scale_a, op.scale_b)
+    check_scale(op.a.scale, op.b.scale)
     require(op.sign in (-1, 1), f"the sign is -1 or 1: {op.sign}")
-    require(len(op.zeros) == 2, "two zero points")
-    spec = codes_spec(op.scale, op.zero_point, op.lo, op.hi)
-    return TensorType(shape, spec), [deviation(x, z) for x, z in zip((a, b), op.zeros, strict=True)]
+    ends = [deviation(a, op.a.zero_point), deviation(b, op.b.zero_point)]
+    return TensorType(shape, alphabet(op.to)), ends
 
 
 @op("mul_codes")

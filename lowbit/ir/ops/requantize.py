@@ -17,7 +17,7 @@ import numpy as np
 from lowbit.ir.op import constant, op, require
 from lowbit.ir.ops import fixed_point
 from lowbit.ir.types import TensorType
-from lowbit.spec import QuantSpec
+from lowbit.spec import Codes, QuantSpec
 
 TINY, HUGE = 1e-30, 1e30
 
@@ -27,10 +27,11 @@ def check_scale(*scales: float) -> None:
         require(TINY < scale < HUGE, f"a scale is positive, neither tiny nor huge: {scale}")
 
 
-def codes_spec(scale: float, zero_point: int, lo: int, hi: int) -> QuantSpec:
-    """The alphabet lo..hi, once the parameters of the codes are known to be sound."""
+def alphabet(codes: Codes) -> QuantSpec:
+    """lo..hi, once the codes are known to be sound."""
+    scale, zero, lo, hi = codes
     check_scale(scale)
-    require(-(2**15) <= lo <= zero_point <= hi < 2**15, f"{lo} <= {zero_point} <= {hi}, 16 bits")
+    require(-(2**15) <= lo <= zero <= hi < 2**15, f"{lo} <= {zero} <= {hi}, 16 bits")
     return QuantSpec(lo, hi)
 
 
@@ -56,32 +57,26 @@ def sum_magnitude(x: TensorType, bias: TensorType) -> int:
 @op("requantize_d")
 @dataclass(frozen=True, slots=True)
 class RequantizeD:
-    """Equation (1): s_in is `input_scale`, s_out `scale`, s_w an operand, one or one a channel."""
+    """Equation (1) with s_in `input_scale` and s_w an operand, one or one a channel."""
 
     input_scale: float
-    scale: float
-    zero_point: int
-    lo: int
-    hi: int
+    to: Codes
 
     def infer(self, x: TensorType, bias: TensorType, scales: TensorType) -> TensorType:
         check_rows(x, bias, scales)
         check_scale(self.input_scale)
-        spec, largest = (
-            codes_spec(self.scale, self.zero_point, self.lo, self.hi),
-            sum_magnitude(x, bias),
-        )
+        spec, largest = alphabet(self.to), sum_magnitude(x, bias)
         for m, e in zip(*self.multipliers(constant(scales, "scales")), strict=True):
             fixed_point.check(largest, int(m), int(e))
         return TensorType(x.shape, spec)
 
     def multipliers(self, scales: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return fixed_point.multipliers(self.input_scale * scales.astype(np.float64) / self.scale)
+        return fixed_point.multipliers(self.input_scale * scales.astype(np.float64) / self.to.scale)
 
     def evaluate(self, x: np.ndarray, bias: np.ndarray, scales: np.ndarray) -> np.ndarray:
         m, e = self.multipliers(scales)
         scaled = fixed_point.multiply(x.astype(np.int64) + bias.astype(np.int64), m, e)
-        return np.clip(self.zero_point + scaled, self.lo, self.hi)
+        return moved(scaled, self.to)
 
 
 @op("requantize_f")
@@ -90,10 +85,7 @@ class RequantizeF:
     """Equation (2), with the operands and attributes of form D."""
 
     input_scale: float
-    scale: float
-    zero_point: int
-    lo: int
-    hi: int
+    to: Codes
 
     def infer(self, x: TensorType, bias: TensorType, scales: TensorType) -> TensorType:
         check_rows(x, bias, scales)
@@ -101,23 +93,32 @@ class RequantizeF:
         ratios = self.ratios(constant(scales, "scales"))
         require(bool(((ratios > TINY) & (ratios < HUGE)).all()), "the ratio of scales is a factor")
         sum_magnitude(x, bias)
-        return TensorType(x.shape, codes_spec(self.scale, self.zero_point, self.lo, self.hi))
+        return TensorType(x.shape, alphabet(self.to))
 
     def ratios(self, scales: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore"):
-            return np.float32(self.input_scale) * scales / np.float32(self.scale)
+            return np.float32(self.input_scale) * scales / np.float32(self.to.scale)
 
     def evaluate(self, x: np.ndarray, bias: np.ndarray, scales: np.ndarray) -> np.ndarray:
         acc = (x.astype(np.int64) + bias.astype(np.int64)).astype(np.float32)
         with np.errstate(over="ignore"):
-            return nearest_code(acc * self.ratios(scales), self)
+            return nearest_code(acc * self.ratios(scales), self.to)
 
 
-def nearest_code(y: np.ndarray, codes) -> np.ndarray:
-    """z + rint(clamp(y)), the clamp in float32 around the zero point."""
+def moved(y: np.ndarray, codes: Codes) -> np.ndarray:
+    """clamp(z + y)"""
+    return np.clip(codes.zero_point + y, codes.lo, codes.hi)
+
+
+def inside(y: np.ndarray, codes: Codes) -> np.ndarray:
+    """The clamp in float32, around the zero point."""
     z = codes.zero_point
-    inside = np.clip(y, np.float32(codes.lo - z), np.float32(codes.hi - z))
-    return z + np.rint(inside).astype(np.int64)
+    return np.clip(y, np.float32(codes.lo - z), np.float32(codes.hi - z))
+
+
+def nearest_code(y: np.ndarray, codes: Codes) -> np.ndarray:
+    """z + rint(clamp(y))"""
+    return codes.zero_point + np.rint(inside(y, codes)).astype(np.int64)
 
 
 @op("quantize_d")
@@ -125,21 +126,17 @@ def nearest_code(y: np.ndarray, codes) -> np.ndarray:
 class QuantizeD:
     """q = clamp(z + round(x / scale)), ties away from zero: TensorFlow Lite's reference."""
 
-    scale: float
-    zero_point: int
-    lo: int
-    hi: int
+    to: Codes
 
     def infer(self, x: TensorType) -> TensorType:
         require(x.spec is None, f"x is float32: {x}")
-        return TensorType(x.shape, codes_spec(self.scale, self.zero_point, self.lo, self.hi))
+        return TensorType(x.shape, alphabet(self.to))
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore"):
-            y = x / np.float32(self.scale)
-        z = self.zero_point
-        inside = np.clip(y, np.float32(self.lo - z), np.float32(self.hi - z))
-        return z + fixed_point.rounded_half_away(inside).astype(np.int64)
+            y = x / np.float32(self.to.scale)
+        rounded = fixed_point.rounded_half_away(inside(y, self.to))
+        return self.to.zero_point + rounded.astype(np.int64)
 
 
 @op("quantize_f")
@@ -147,15 +144,12 @@ class QuantizeD:
 class QuantizeF:
     """q = z + rint(clamp(x (1 / scale))), ties to even: XNNPACK. ONNX Runtime divides instead."""
 
-    scale: float
-    zero_point: int
-    lo: int
-    hi: int
+    to: Codes
 
     def infer(self, x: TensorType) -> TensorType:
         require(x.spec is None, f"x is float32: {x}")
-        return TensorType(x.shape, codes_spec(self.scale, self.zero_point, self.lo, self.hi))
+        return TensorType(x.shape, alphabet(self.to))
 
     def evaluate(self, x: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore"):
-            return nearest_code(x * (np.float32(1) / np.float32(self.scale)), self)
+            return nearest_code(x * (np.float32(1) / np.float32(self.to.scale)), self.to)
