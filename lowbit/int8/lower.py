@@ -23,6 +23,7 @@ from lowbit.spec import INT8, Codes, Parameters, QuantSpec
 REQUANTIZE: dict[str, type] = {"D": ops.RequantizeD, "F": ops.RequantizeF}
 QUANTIZE: dict[str, type] = {"D": ops.QuantizeD, "F": ops.QuantizeF}
 ADD: dict[str, type] = {"D": ops.AddD, "F": ops.AddF}
+SHARES: dict[str, type] = {"D": ops.SoftmaxD, "F": ops.SoftmaxF}
 
 
 @dataclass(frozen=True)

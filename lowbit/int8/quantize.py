@@ -19,8 +19,10 @@ from lowbit.int8.hoist import hoist
 from lowbit.int8.lower import Int8Lowering, Settings
 from lowbit.int8.methods import METHODS
 from lowbit.int8.parameters import activation_parameters, weight_spec
+from lowbit.int8.sharing import SOFTMAXES, of_softmaxes
 from lowbit.int8.statistics import Statistics
 from lowbit.ir import Graph, verify
+from lowbit.ir.ops.softmax import SOFTMAX
 from lowbit.spec import INT8, Parameters
 
 FORMS = ("D", "F")
@@ -125,8 +127,8 @@ def inputs_of(model: nn.Module, parts: tuple) -> int:
 def chosen(
     captured: Captured, seen: dict[Node, Statistics], method: Method, symmetric: bool = False
 ) -> dict[Node, Parameters]:
-    """Parameters of every tensor; bytes as inputs keep their own values. Of tensors that share
-    theirs, the one that `seen` is named after says how."""
+    """Parameters of every tensor; of tensors that share theirs, the one that `seen` is named after
+    says how. Bytes as inputs keep their own values, and shares of a softmax have theirs."""
 
     def ends(s: Statistics) -> tuple[float, float]:
         name = method if isinstance(method, str) else method.get(s.name, "minmax")
@@ -136,6 +138,9 @@ def chosen(
     for node in captured.inputs:
         if node.meta["val"].dtype == torch.uint8:
             found[id(seen[node])] = Parameters(1.0, INT8.lo)
+    for node in seen:
+        if node.target in SOFTMAXES and of_softmaxes([n for n in seen if seen[n] is seen[node]]):
+            found[id(seen[node])] = SOFTMAX.parameters
     return {node: found[id(s)] for node, s in seen.items()}
 
 

@@ -36,6 +36,7 @@ SUMS = {aten.add.Tensor, aten.add_.Tensor, aten.sub.Tensor}
 FACTORS = {aten.mul.Tensor, aten.mul_.Tensor}
 # What such an activation can run in.
 ANCHORS = {*PRODUCTS, *TRANSPOSED, *SUMS, *FACTORS, aten.batch_norm.default}
+SOFTMAXES = (aten.softmax.int, aten._softmax.default)
 MOVERS = {
     *(aten.flatten.using_ints, aten.view.default, aten.reshape.default, aten.squeeze.dims),
     *(aten.unsqueeze.default, aten.squeeze.dim, aten.squeeze.default),
@@ -79,11 +80,23 @@ def shares(captured: Captured) -> dict[Node, Node]:
         return node
 
     for node in captured.operations:
-        if node.target in MOVERS | POOLS or elementwise.is_identity(node):
+        if keeps(node):
             for source in tensors(node):
                 if source in leader:
                     leader[find(source)] = find(node)
     return {node: find(node) for node in leader}
+
+
+def keeps(node: Node) -> bool:
+    """Whether its result shares its operands' parameters."""
+    return node.target in MOVERS | POOLS or elementwise.is_identity(node)
+
+
+def of_softmaxes(members: list[Node]) -> bool:
+    """Whether tensors that share parameters hold nothing but what softmaxes have made."""
+    return all(keeps(n) or n.target in SOFTMAXES for n in members) and any(
+        n.target in SOFTMAXES for n in members
+    )
 
 
 def behind_low_bit(captured: Captured) -> set[Node]:

@@ -1,6 +1,7 @@
 """What the codes of a graph are worth: scale and zero point of every 8-bit tensor."""
 
 from lowbit.ir import Graph, Node, ops
+from lowbit.ir.ops.softmax import SOFTMAX
 from lowbit.spec import Parameters
 
 MOVES = (ops.Reshape, ops.Transpose, ops.Concat, ops.Slice, ops.Pad, ops.Spread, ops.ResizeNearest)
@@ -23,6 +24,8 @@ def worths(graph: Graph) -> dict[str, Parameters]:
             known[node.output] = read_as(graph, node.output)
         elif isinstance(node.op, KEEPS) and node.inputs[0] in known:
             known[node.output] = known[node.inputs[0]]
+        elif isinstance(node.op, ops.SoftmaxD | ops.SoftmaxF):
+            known[node.output] = SOFTMAX.parameters
         elif hasattr(node.op, "to"):
             known[node.output] = node.op.to.parameters
         if recodes_input(node, graph):

@@ -232,6 +232,12 @@ def lookup(writer: Writer, node: Node) -> None:
     writer.operator("GATHER", [values, index], node, axis=0)
 
 
+def softmax(writer: Writer, node: Node) -> None:
+    if writer.codes(node.inputs[0], node).scale != node.op.scale:  # type: ignore[attr-defined]
+        raise InterchangeError(f"{node}: its codes have another scale than it takes")
+    writer.operator("SOFTMAX", [writer.place(node.inputs[0])], node, beta=1.0)
+
+
 def pad(writer: Writer, node: Node) -> None:
     assert isinstance(node.op, ops.Pad)
     worth = writer.codes(node.inputs[0], node)
@@ -302,6 +308,8 @@ RULES: dict[type, Callable[[Writer, Node], None]] = {
     ops.Mul: dequantize,
     ops.Lookup: lookup,
     ops.Pad: pad,
+    ops.SoftmaxD: softmax,
+    ops.SoftmaxF: softmax,
     ops.Slice: cut,
     ops.ResizeNearest: resize,
 }

@@ -11,6 +11,7 @@ from lowbit.kernels import (
     pick,
     plane_conv,
     pool,
+    softmax,
     xnor_conv,
 )
 from lowbit.kernels.table import Kernel
@@ -30,4 +31,5 @@ TABLES: dict[str, tuple[Kernel, ...]] = {
     "pick": pick.KERNELS,
     "halve": halve.KERNELS,
     "matmul": matmul.KERNELS,
+    "softmax": softmax.KERNELS,
 }

@@ -27,6 +27,8 @@ from lowbit.ir.ops import (
     Reshape,
     ResizeNearest,
     Slice,
+    SoftmaxD,
+    SoftmaxF,
     Spread,
     Sum,
     Transpose,
@@ -67,6 +69,8 @@ RULES = {
     Max: Rule(rows.reads, rows.halve),
     Sum: Rule(rows.reads, rows.halve),
     MatMul: Rule(rows.reads_pair, rows.matmul),
+    SoftmaxD: Rule(rows.reads_bytes, rows.softmax),
+    SoftmaxF: Rule(rows.reads_bytes, rows.softmax),
 }
 
 

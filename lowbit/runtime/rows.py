@@ -4,11 +4,12 @@ import math
 from typing import TYPE_CHECKING
 
 from lowbit.ir import Node
-from lowbit.ir.ops import MatMul, Max, Sum
+from lowbit.ir.ops import MatMul, Max, SoftmaxD, SoftmaxF, Sum
 from lowbit.kernels.halve.reference import HALVE
 from lowbit.kernels.layout import Layout, whole
 from lowbit.kernels.matmul.reference import MATMUL
 from lowbit.kernels.record import filled
+from lowbit.kernels.softmax.reference import SOFTMAX
 from lowbit.runtime.fuse import Group
 from lowbit.runtime.step import Buffer, Place
 
@@ -60,4 +61,22 @@ def matmul(plan: "Plan", group: Group) -> None:
     places: dict[str, Place] = {"a": a, "b": b, "out": plan.hold(node.output, target)}
     units = math.prod(pairs) * rows
     plan.step("matmul", record, places, units, (), (node.output,), str(node.op))
+    plan.rest(group)
+
+
+def reads_bytes(plan: "Plan", node: Node) -> Layout:
+    return Layout.BYTE
+
+
+def softmax(plan: "Plan", group: Group) -> None:
+    node = group.root
+    assert isinstance(node.op, SoftmaxD | SoftmaxF)
+    *rows, length = plan.types[node.output].shape
+    record = filled(SOFTMAX, length=length, floating=isinstance(node.op, SoftmaxF))
+    places: dict[str, Place] = {
+        "x": plan.held[node.inputs[0]][Layout.BYTE],
+        "out": plan.hold(node.output, Layout.BYTE),
+        "table": node.op.table(),
+    }
+    plan.step("softmax", record, places, math.prod(rows), (), (node.output,), str(node.op))
     plan.rest(group)

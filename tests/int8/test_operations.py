@@ -53,6 +53,8 @@ CASES = {
     "nearest": after(nn.Upsample(scale_factor=2)),
     "bilinear": after(nn.Upsample(scale_factor=2, mode="bilinear")),
     "bilinear to other sides": after(nn.Upsample(size=(9, 5), mode="bilinear")),
+    "softmax of channels": after(nn.Softmax(1)),
+    "softmax of a row, moved": after(nn.Sequential(nn.Softmax(-1), nn.Flatten())),
     "parts": after(Shapes()),
     "prelu": after(nn.PReLU(4)),
     "tables": after(nn.Sequential(nn.SiLU(), nn.GELU(), nn.Hardswish(), nn.LeakyReLU())),
@@ -83,18 +85,19 @@ def test_integers_alone(name):
     np.testing.assert_array_equal(Network(graph, 3)(x.numpy()), got)
 
 
-def test_attention_keeps_its_softmax_in_floats():
+def test_attention_in_integers_but_for_its_norm():
     torch.manual_seed(0)
     model, x = nn.Sequential(Attention(), nn.LayerNorm(8)).eval(), torch.randn(8, 5, 8)
     graph = ptq(model, [x])
     assert sum(isinstance(n.op, ops.MatMul) for n in graph.nodes) == 2
-    assert any("softmax.int in '0' stays float" in note for note in graph.notes)
+    assert sum(isinstance(n.op, ops.SoftmaxD) for n in graph.nodes) == 1
+    assert sum("stays float" in note for note in graph.notes) == 1
     with torch.no_grad():
         want = model(x).numpy()
     (got,) = evaluate(graph, x.numpy())
     assert decibels(want, got) > 25
     np.testing.assert_array_equal(Network(graph, 3)(x.numpy()), got)
-    with pytest.raises(ExportError, match=r"softmax.int in '0', aten.layer_norm.default in '1'"):
+    with pytest.raises(ExportError, match=r"stay float: aten.layer_norm.default in '1'"):
         ptq(model, [x], integer_only=True)
 
 

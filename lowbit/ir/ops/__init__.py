@@ -10,6 +10,7 @@ from lowbit.ir.ops.product import Conv, Linear
 from lowbit.ir.ops.reduce import Max, Sum
 from lowbit.ir.ops.requantize import QuantizeD, QuantizeF, RequantizeD, RequantizeF
 from lowbit.ir.ops.shape import Concat, Reshape, Slice, Transpose
+from lowbit.ir.ops.softmax import SoftmaxD, SoftmaxF
 from lowbit.ir.ops.step import Lookup, Threshold
 
 __all__ = [
@@ -44,6 +45,8 @@ __all__ = [
     "ResizeNearest",
     "Sigmoid",
     "Slice",
+    "SoftmaxD",
+    "SoftmaxF",
     "Spread",
     "Sqrt",
     "Sub",
