@@ -45,13 +45,15 @@ class Op(IntEnum):
     ADD_D = 27
     ADD_F = 28
     MUL_CODES = 29
-    STEPS_INT = 30  # thresholds in equal steps: steps.py
-    STEPS_FLOAT = 31
-    ABS = 32  # functions.py, as those below
-    SQRT = 33
-    EXP = 34
-    SIGMOID = 35
-    DIV_FROM = 36
+    BYTE = 30
+    REQUANTIZE_WIDE = 31
+    STEPS_INT = 32  # thresholds in equal steps: steps.py
+    STEPS_FLOAT = 33
+    ABS = 34  # functions.py, as those below
+    SQRT = 35
+    EXP = 36
+    SIGMOID = 37
+    DIV_FROM = 38
 
 
 INSTRUCTION = record(
@@ -63,7 +65,7 @@ INSTRUCTION = record(
     "second",  # a second vector over channels
     "third",  # a third
     "lo",
-    "step",
+    "step",  # of thresholds; bytes from one to the next of several vectors in `second`
     "levels",  # thresholds a channel, or a table's entries
     "by_channel",  # 0 when all channels share one row of thresholds or of a table
     "channels",  # of the tensor

@@ -1,6 +1,7 @@
 """Instructions of 8-bit arithmetic, sixteen codes at a time; the reference says what each is."""
 
 from numba import types
+from numba.core import cgutils
 
 from lowbit.kernels import requantize
 from lowbit.kernels.codes import load_codes
@@ -8,7 +9,7 @@ from lowbit.kernels.entry import inner
 from lowbit.kernels.program import Op, vectors
 from lowbit.kernels.program.vectors import LANES, load_f32, load_i32, store_i32
 from lowbit.kernels.requantize import MAGIC, lanes
-from lowbit.kernels.simd import F32x16, I32x16, over, pointers
+from lowbit.kernels.simd import I64, F32x16, I32x16, intrinsic, over, pointers
 
 as_i64 = pointers(types.int64)
 
@@ -34,6 +35,35 @@ def times(builder, x, y):
 @over(I32x16, I32x16, types.int64)
 def shift_right(builder, x, count):
     return builder.ashr(x, vectors.splat(builder, builder.trunc(count, vectors.I32), LANES))
+
+
+@over(I32x16, I32x16, types.int64)
+def byte(builder, x, place):
+    upper = builder.ashr(x, lanes(x.type, 8))
+    lower = builder.and_(x, lanes(x.type, 255))
+    return builder.select(builder.icmp_signed("!=", place, I64(0)), upper, lower)
+
+
+WIDE = requantize.like(I32x16.llvm, I64)
+
+
+@intrinsic
+def wide_product(typingctx, sums, constants, ends):
+    """((256 x + y + bias) m + 2^(t - 1)) >> t in 64 bits, clamped, of two sums and three constants
+    a channel."""
+
+    def codegen(context, builder, signature, args):
+        pair, three, limits = (cgutils.unpack_tuple(builder, a) for a in args)
+        x, y, bias, m, t = (builder.sext(v, WIDE) for v in (*pair, *three))
+        total = builder.add(builder.add(builder.shl(x, lanes(WIDE, 8)), y), bias)
+        half = builder.shl(lanes(WIDE, 1), builder.sub(t, lanes(WIDE, 1)))
+        total = builder.ashr(builder.add(builder.mul(total, m), half), t)
+        low, high = (vectors.splat(builder, v, LANES) for v in limits)
+        total = requantize.clamp(builder, total, low, high, builder.icmp_signed)
+        return builder.trunc(total, I32x16.llvm)
+
+    pair, three = types.UniTuple(I32x16, 2), types.UniTuple(I32x16, 3)
+    return I32x16(pair, three, types.UniTuple(types.int64, 2)), codegen
 
 
 @over(I32x16, F32x16)
@@ -75,12 +105,9 @@ def from_zero(x, zero):
 
 @inner
 def sum_d(p, x, y):
-    a = high_product(
-        times(from_zero(x, p[0]), vectors.fill(1 << 20)), vectors.fill(p[1]), vectors.fill(p[2])
-    )
-    b = high_product(
-        times(from_zero(y, p[4]), vectors.fill(1 << 20)), vectors.fill(p[5]), vectors.fill(p[6])
-    )
+    room = vectors.fill(1 << p[10])
+    a = high_product(times(from_zero(x, p[0]), room), vectors.fill(p[1]), vectors.fill(p[2]))
+    b = high_product(times(from_zero(y, p[4]), room), vectors.fill(p[5]), vectors.fill(p[6]))
     total = plus(times(a, vectors.fill(p[3])), times(b, vectors.fill(p[7])))
     return high_product(total, vectors.fill(p[8]), vectors.fill(p[9]))
 
@@ -112,6 +139,13 @@ def step(i, op, x, at, c0, width):
         elif op == Op.QUANTIZE_F:
             scaled = inside(i, vectors.mul(load_f32(a), load_f32(word)))
             store_i32(a, code(i, rounded(scaled)), LANES)
+        elif op == Op.BYTE:
+            store_i32(a, byte(load_i32(a), i.levels), LANES)
+        elif op == Op.REQUANTIZE_WIDE:
+            y, v = load_codes(i.kind, at, c0 + c), i.second + 4 * (c0 + c)
+            constants = (load_i32(v), load_i32(v + i.step), load_i32(v + 2 * i.step))
+            total = wide_product((load_i32(a), y), constants, (i.lo - i.zero, i.hi - i.zero))
+            store_i32(a, plus(total, vectors.fill(i.zero)), LANES)
         else:
             y, p = load_codes(i.kind, at, c0 + c), as_i64(i.second)
             if op == Op.ADD_D:

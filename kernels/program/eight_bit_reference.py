@@ -5,9 +5,11 @@ lowbit/ir/ops/fixed_point.py, and q -> clamp(q) into lo..hi around the zero poin
 
     REQUANTIZE_D  M(x + bias, m, e)              QUANTIZE_D  x / scale, ties away from zero
     REQUANTIZE_F  rint(float32(x + bias) r)      QUANTIZE_F  rint(x r)
-    ADD_D  M(s_x M((x - z_x) 2^20, ...) + s_y M((y - z_y) 2^20, ...), ...)
+    ADD_D  M(s_x M((x - z_x) 2^h, ...) + s_y M((y - z_y) 2^h, ...), ...)
     ADD_F  ((x - z_x) m_x + (y - z_y) m_y + 2^(k - 1)) >> k
     MUL_CODES  (x - z_x) (y - z_y), not clamped
+    BYTE  x >> 8 for place 1, x & 255 for 0
+    REQUANTIZE_WIDE  ((256 x + y + bias) m + 2^(t - 1)) >> t, with bias, m and t a channel each
 """
 
 import numpy as np
@@ -68,9 +70,9 @@ def quantize_f(i, x, first):
 
 
 def add_d(i, x, first):
-    zx, mx, ex, sx, zy, my, ey, sy, mo, eo = view(i.second, np.int64, 10)
-    a = high_product((x.astype(np.int64) - zx) << 20, mx, ex)
-    b = high_product((other(i, x, first) - zy) << 20, my, ey)
+    zx, mx, ex, sx, zy, my, ey, sy, mo, eo, room = view(i.second, np.int64, 11)
+    a = high_product((x.astype(np.int64) - zx) << room, mx, ex)
+    b = high_product((other(i, x, first) - zy) << room, my, ey)
     return clamped(i, high_product(sx * a + sy * b, mo, eo))
 
 
@@ -85,6 +87,17 @@ def mul_codes(i, x, first):
     return ((x.astype(np.int64) - zx) * (other(i, x, first) - zy)).astype(np.int32)
 
 
+def byte(i, x, first):
+    return x >> 8 if i.levels else x & 255
+
+
+def requantize_wide(i, x, first):
+    vectors = (view(i.second + n * i.step, np.int32, x.shape[1]).astype(np.int64) for n in range(3))
+    bias, m, t = vectors
+    total = 256 * x.astype(np.int64) + other(i, x, first) + bias
+    return clamped(i, (total * m + (np.int64(1) << (t - 1))) >> t)
+
+
 STEPS = {
     Op.REQUANTIZE_D: requantize_d,
     Op.REQUANTIZE_F: requantize_f,
@@ -93,4 +106,6 @@ STEPS = {
     Op.ADD_D: add_d,
     Op.ADD_F: add_f,
     Op.MUL_CODES: mul_codes,
+    Op.BYTE: byte,
+    Op.REQUANTIZE_WIDE: requantize_wide,
 }

@@ -6,13 +6,24 @@ from typing import Any
 import numpy as np
 
 from lowbit.ir import Node, TensorType
-from lowbit.ir.ops import AddD, AddF, MulCodes, QuantizeD, QuantizeF, RequantizeD, RequantizeF
+from lowbit.ir.ops import (
+    AddD,
+    AddF,
+    Byte,
+    MulCodes,
+    QuantizeD,
+    QuantizeF,
+    RequantizeD,
+    RequantizeF,
+    RequantizeWide,
+)
+from lowbit.ir.ops.codes import headroom
 from lowbit.kernels.layout import Layout, whole
 from lowbit.kernels.program import Op
 
-UNARY = (QuantizeD, QuantizeF, RequantizeD, RequantizeF)  # with constants besides
+UNARY = (Byte, QuantizeD, QuantizeF, RequantizeD, RequantizeF)  # with constants besides
 PAIRS = (AddD, AddF, MulCodes)
-OPS = (*UNARY, *PAIRS)
+OPS = (*UNARY, *PAIRS, RequantizeWide)
 
 Instruction = dict[str, Any]
 Vector = Callable[..., np.ndarray]
@@ -20,7 +31,7 @@ Vector = Callable[..., np.ndarray]
 
 def operand_layout(node: Node, type_: TensorType) -> Layout:
     """How the other operand of an elementwise node is read."""
-    return whole(type_.spec) if isinstance(node.op, PAIRS) else Layout.FLOAT
+    return whole(type_.spec) if isinstance(node.op, (*PAIRS, RequantizeWide)) else Layout.FLOAT
 
 
 def instruction(node: Node, carried: str, types, operand, vector: Vector) -> Instruction:
@@ -30,6 +41,12 @@ def instruction(node: Node, carried: str, types, operand, vector: Vector) -> Ins
     if isinstance(node.op, UNARY):
         values = [types[name].value for name in node.inputs[1:]]
         return rule(node.op, values, lambda v, dtype=np.float32: vector(v, channels, dtype))
+    if isinstance(node.op, RequantizeWide):
+        values = [types[name].value for name in node.inputs[2:]]
+        lower = node.inputs[1]
+        kind = operand_layout(node, types[lower])
+        vectors = requantize_wide(node.op, values, lambda v: vector(v, channels, np.int32))
+        return {**vectors, "kind": kind, **operand(node, lower)}
     first = node.inputs[0] == carried
     other = node.inputs[1] if first else node.inputs[0]
     if types[other].value is not None:
@@ -64,11 +81,24 @@ def quantize_f(op: QuantizeF, values, vector: Vector) -> Instruction:
     return {"op": Op.QUANTIZE_F, "at": vector(reciprocal), **ends(op)}
 
 
+def byte(op: Byte, values, vector: Vector) -> Instruction:
+    return {"op": Op.BYTE, "levels": op.place}
+
+
+def requantize_wide(op: RequantizeWide, values, vector: Vector) -> Instruction:
+    """Bias, m and t of each channel one after the other."""
+    bias, scales = values
+    parts = [vector(v) for v in (bias, *op.multipliers(scales))]
+    place = {"second": np.concatenate(parts), "step": parts[0].nbytes}
+    return {"op": Op.REQUANTIZE_WIDE, **place, **ends(op)}
+
+
 def add_d(op: AddD, first: bool) -> Instruction:
-    """Parameters: z, m, e and the sign of what is carried, of the other, m and e of the sum."""
+    """Parameters: z, m, e and the sign of what is carried, of the other, m and e of the sum, and
+    the bits that both are shifted by first."""
     (ma, mb, mo), (ea, eb, eo) = op.multipliers()
     a, b = (op.a.zero_point, ma, ea, 1), (op.b.zero_point, mb, eb, op.sign)
-    parameters = (*a, *b, mo, eo) if first else (*b, *a, mo, eo)
+    parameters = (*(a + b if first else b + a), mo, eo, headroom(op.to))
     return {"op": Op.ADD_D, "second": np.array(parameters, np.int64), **ends(op)}
 
 
@@ -86,6 +116,7 @@ def mul_codes(op: MulCodes, first: bool) -> Instruction:
 
 
 RULES: dict[type, Callable[..., Instruction]] = {
+    Byte: byte,
     RequantizeD: requantize_d,
     RequantizeF: requantize_f,
     QuantizeD: quantize_d,
@@ -93,4 +124,5 @@ RULES: dict[type, Callable[..., Instruction]] = {
     AddD: add_d,
     AddF: add_f,
     MulCodes: mul_codes,
+    RequantizeWide: requantize_wide,
 }

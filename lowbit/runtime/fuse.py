@@ -28,7 +28,7 @@ from lowbit.runtime import eight_bit
 FUNCTIONS = (Abs, Clamp, Exp, Lookup, PRelu, Relu, Sigmoid, Sqrt, Threshold)
 ELEMENTWISE = (Add, Div, Mul, Sub, *FUNCTIONS, *eight_bit.OPS)
 # These take the chain as first operand only.
-NOT_FIRST = (*FUNCTIONS, *eight_bit.UNARY)
+NOT_FIRST = (*FUNCTIONS, *eight_bit.UNARY, eight_bit.RequantizeWide)
 
 
 @dataclass

@@ -114,9 +114,13 @@ def test_what_has_no_8_bit_rule_stays_float_and_is_reported():
 
 
 def test_integer_only_names_every_operation_that_has_no_rule():
-    model = nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4), nn.Linear(4, 4), nn.GroupNorm(2, 4)).eval()
-    with pytest.raises(ExportError, match=r"layer_norm.default in '1', aten.group_norm.default in '3'"):
-        ptq(model, [torch.randn(4, 4)], integer_only=True)
+    model = nn.Sequential(
+        nn.Linear(4, 4), nn.LayerNorm(4), nn.Linear(4, 4), nn.GroupNorm(2, 4)
+    ).eval()
+    with pytest.raises(
+        ExportError, match=r"layer_norm.default in '1', aten.group_norm.default in '3'"
+    ):
+        ptq(model.eval(), [torch.randn(4, 4)], integer_only=True)
 
 
 def test_folding_keeps_the_model(plain_case):

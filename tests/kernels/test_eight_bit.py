@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from lowbit.ir import Graph, Node, TensorType, evaluate, ops
+from lowbit.ir import Graph, InvalidGraph, Node, TensorType, evaluate, ops, verify
 from lowbit.ir.ops import fixed_point
 from lowbit.runtime import Network
-from lowbit.spec import INT8, Codes, Parameters, QuantSpec
+from lowbit.spec import INT8, NARROW_INT8, Codes, Parameters, QuantSpec, signed
 
+CODES16 = Codes(0.05, 0, -32768, 32767)
 WIDTHS = (1, 15, 16, 17, 65)
 CODES, OPERANDS = Codes(0.05, -7), (Parameters(0.02, 3), Parameters(0.07, -9))
 
@@ -103,3 +104,61 @@ def test_the_fixed_point_product_is_the_papers():
             size, half = 1 << max(-e, 0), (1 << max(-e, 0)) // 2
             want = (abs(high) + half) // size * (1 if high >= 0 else -1)
             assert got == want, (real, value)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_bytes_of_codes_and_their_sums(width):
+    """x = 256 h + l, and the requantization of products of either byte."""
+    rng = np.random.default_rng(width)
+    wide, codes = signed(16), Codes(0.003, 0, -32768, 32767)
+    sums = QuantSpec(-(2**28), 2**28)
+    factors = 2.0 ** rng.integers(-16, -9, width) * rng.choice([1, 0.75, 0.6], width)
+    constants = {
+        "bias": constant(rng.integers(-(2**27), 2**27, width), QuantSpec(-(2**27), 2**27)),
+        "scales": constant(factors.astype(np.float32)),
+        "w": constant(rng.integers(-127, 128, (width, 8)), NARROW_INT8),
+    }
+    nodes = (
+        Node(ops.Byte(0), ("x",), "l"),
+        Node(ops.Byte(1), ("x",), "h"),
+        Node(ops.Linear(), ("l", "w"), "lower"),
+        Node(ops.Linear(), ("h", "w"), "upper"),
+        Node(ops.RequantizeWide(0.005, codes), ("upper", "lower", "bias", "scales"), "y"),
+        Node(ops.RequantizeWide(0.005, codes), ("a", "b", "bias", "scales"), "z"),
+    )
+    inputs = {"x": TensorType((7, 8), wide), **dict.fromkeys("ab", TensorType((7, width), sums))}
+    x = rng.integers(-32768, 32768, (3, 7, 8)).astype(np.int16)
+    a, b = (rng.integers(-(2**28), 2**28, (3, 7, width)).astype(np.int32) for _ in "ab")
+    for output in "yz":
+        graph = Graph(inputs, constants, nodes, (output,))
+        (want,) = evaluate(graph, x, a, b)
+        assert want.min() < want.max()
+        for kernel in ("reference", None):
+            got = Network(graph, batch=2, kernel=kernel)(x, a, b)
+            np.testing.assert_array_equal(got, want, err_msg=str(kernel))
+
+
+def test_sums_of_48_bits_are_proved():
+    scales = constant(np.array([0.5], np.float32))
+    constants = {"bias": constant([0], QuantSpec(0, 0)), "scales": scales}
+    codes = Codes(1.0, 0, -32768, 32767)
+
+    def graph(largest: int, scale: float) -> Graph:
+        inputs = dict.fromkeys("ab", TensorType((4,), QuantSpec(-largest, largest)))
+        node = Node(ops.RequantizeWide(scale, codes), ("a", "b", "bias", "scales"), "y")
+        return Graph(inputs, constants, (node,), ("y",))
+
+    verify(graph(2**31 - 1, 2.0**-8))
+    with pytest.raises(InvalidGraph, match="rescaled sum fits int32"):
+        verify(graph(2**31 - 1, 2.0**-6))
+    with pytest.raises(InvalidGraph, match="below 2"):
+        verify(graph(3, 2.0**20))
+
+
+@pytest.mark.parametrize("op", [ops.AddD(Parameters(0.02, 0), Parameters(0.07, 0), -1, CODES16)])
+@pytest.mark.parametrize("width", [1, 17])
+def test_sums_of_16_bits(op, width):
+    rng = np.random.default_rng(width)
+    shape = TensorType((6, 7, width), signed(16))
+    graph = Graph(dict.fromkeys("ab", shape), {}, (Node(op, ("a", "b"), "y"),), ("y",))
+    check(graph, *(rng.integers(-32768, 32768, (3, 6, 7, width)).astype(np.int16) for _ in "ab"))

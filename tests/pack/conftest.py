@@ -119,6 +119,12 @@ def eight_bit_nodes() -> tuple[Node, ...]:
         Node(ops.AddF(half, half, -1, codes), ("add_d", "requantize_d"), "add_f"),
         Node(ops.MeanCodes(*window), ("add_f",), "mean_codes"),
         Node(ops.MulCodes((0, 1)), ("mean_codes", "max_pool"), "mul_codes"),
+        Node(ops.Byte(1), ("add_f",), "byte"),
+        Node(
+            ops.RequantizeWide(1.0, codes),
+            ("conv", "conv", "bias", "weight_scale"),
+            "requantize_wide",
+        ),
         Node(ops.SoftmaxD(0.5), ("add_f",), "softmax_d"),
         Node(ops.SoftmaxF(0.5), ("softmax_d",), "softmax_f"),
         Node(ops.RequantizeF(1.0, codes), ("mul_codes", "bias", "weight_scale"), "requantize_f"),

@@ -12,6 +12,7 @@ from lowbit.ir.ops.requantize import QuantizeD, QuantizeF, RequantizeD, Requanti
 from lowbit.ir.ops.shape import Concat, Reshape, Slice, Transpose
 from lowbit.ir.ops.softmax import SoftmaxD, SoftmaxF
 from lowbit.ir.ops.step import Lookup, Threshold
+from lowbit.ir.ops.wide import Byte, RequantizeWide
 
 __all__ = [
     "Abs",
@@ -19,6 +20,7 @@ __all__ = [
     "AddD",
     "AddF",
     "AvgPool",
+    "Byte",
     "Clamp",
     "Concat",
     "Conv",
@@ -41,6 +43,7 @@ __all__ = [
     "Relu",
     "RequantizeD",
     "RequantizeF",
+    "RequantizeWide",
     "Reshape",
     "ResizeNearest",
     "Sigmoid",

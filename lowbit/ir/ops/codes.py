@@ -5,7 +5,7 @@ Sums in form D bring both operands to 2 max(scale_a, scale_b) / 2^20 first:
     q = clamp(z + M(M(d_a 2^20, r_a) + sign M(d_b 2^20, r_b), r_o)),  d = q - z,               (1)
     r_a = scale_a / (2 s),  r_b likewise,  r_o = 2 s / (2^20 scale_o),  s = max(scale_a, scale_b)
 
-with M = fixed_point.multiply. In form F (XNNPACK) they have multipliers of 21 bits:
+with M = fixed_point.multiply and, for codes of more than 9 bits, 15 for 20. In form F (XNNPACK) they have multipliers of 21 bits:
 
     q = clamp(z + ((d_a m_a + d_b m_b + 2^(k - 1)) >> k)),  m = rint(scale_a / scale_o 2^k)    (2)
 
@@ -25,7 +25,11 @@ from lowbit.ir.ops.window import Pads, output_sides
 from lowbit.ir.types import TensorType
 from lowbit.spec import Codes, Parameters, QuantSpec
 
-HEADROOM = 20
+HEADROOM, HEADROOM_16 = 20, 15  # of codes of up to 9 bits, and of more
+
+
+def headroom(codes: Codes) -> int:
+    return HEADROOM if codes.lo >= -256 and codes.hi <= 256 else HEADROOM_16
 
 
 def shape_of(a: TensorType, b: TensorType) -> tuple[int, ...]:
@@ -38,9 +42,11 @@ def shape_of(a: TensorType, b: TensorType) -> tuple[int, ...]:
 
 
 def deviation(x: TensorType, zero: int) -> QuantSpec:
-    """The range of q - zero, for codes of at most 9 bits."""
+    """The range of q - zero, for codes of at most 9 bits, or of 16 around 0."""
     assert x.spec is not None
-    require(x.spec.magnitude <= 256 and abs(zero) <= 256, f"codes of 8 bits: {x}, {zero}")
+    few = x.spec.magnitude <= 256 and abs(zero) <= 256
+    many = x.spec.magnitude <= 2**15 and zero == 0
+    require(few or many, f"codes of 8 bits, or of 16 around 0: {x}, {zero}")
     return QuantSpec(x.spec.lo - zero, x.spec.hi - zero)
 
 
@@ -56,7 +62,7 @@ class AddD:
 
     def infer(self, a: TensorType, b: TensorType) -> TensorType:
         type_, ends = sum_type(self, a, b)
-        largest = sum(d.magnitude << HEADROOM for d in ends)
+        largest = sum(d.magnitude << headroom(self.to) for d in ends)
         for m, e in zip(*self.multipliers(), strict=True):
             require(e <= 0, "each factor of a sum is below 1")
             fixed_point.check(largest, int(m), int(e))
@@ -65,15 +71,16 @@ class AddD:
     def multipliers(self) -> tuple[np.ndarray, np.ndarray]:
         """m and e of r_a, r_b and r_o."""
         double = 2 * max(self.a.scale, self.b.scale)
-        last = double / (2**HEADROOM * self.to.scale)
+        last = double / (2 ** headroom(self.to) * self.to.scale)
         return fixed_point.multipliers(
             np.array([self.a.scale / double, self.b.scale / double, last])
         )
 
     def evaluate(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         (ma, mb, mo), (ea, eb, eo) = self.multipliers()
-        a = fixed_point.multiply((a.astype(np.int64) - self.a.zero_point) << HEADROOM, ma, ea)
-        b = fixed_point.multiply((b.astype(np.int64) - self.b.zero_point) << HEADROOM, mb, eb)
+        left = headroom(self.to)
+        a = fixed_point.multiply((a.astype(np.int64) - self.a.zero_point) << left, ma, ea)
+        b = fixed_point.multiply((b.astype(np.int64) - self.b.zero_point) << left, mb, eb)
         total = fixed_point.multiply(a + self.sign * b, mo, eo)
         return moved(total, self.to)
 
@@ -90,6 +97,7 @@ class AddF:
 
     def infer(self, a: TensorType, b: TensorType) -> TensorType:
         type_, ends = sum_type(self, a, b)
+        require(headroom(self.to) == HEADROOM, "form F has codes of 8 bits")
         ratio = max(self.a.scale, self.b.scale) / self.to.scale
         require(2.0**-10 <= ratio < 2.0**8, f"scales of a sum are near its own: {ratio}")
         *multipliers, shift = self.multipliers()
@@ -156,7 +164,7 @@ class MeanCodes:
     def infer(self, x: TensorType) -> TensorType:
         require(x.spec is not None, f"x is codes: {x}")
         assert x.spec is not None
-        require(x.spec.magnitude < 2**15 and x.spec.step == 1, f"codes of 16 bits: {x}")
+        require(x.spec.magnitude <= 2**15 and x.spec.step == 1, f"codes of 16 bits: {x}")
         require(np.prod(self.kernel, dtype=object) < 2**15, "fewer than 2^15 taps")
         AvgPool(self.kernel, self.stride, self.padding, 0).infer(x)
         sides = output_sides(
