@@ -18,7 +18,7 @@ from lowbit.int8.coding import Coded, Rounded, above
 from lowbit.int8.parameters import least_scales, weight_codes, weight_scales
 from lowbit.int8.sharing import MOVERS, behind_low_bit, fused, is_float
 from lowbit.ir import Graph, TensorType, ops
-from lowbit.spec import INT8, Codes, Parameters, QuantSpec
+from lowbit.spec import Codes, Parameters, QuantSpec, signed
 
 REQUANTIZE: dict[str, type] = {"D": ops.RequantizeD, "F": ops.RequantizeF}
 QUANTIZE: dict[str, type] = {"D": ops.QuantizeD, "F": ops.QuantizeF}
@@ -34,6 +34,12 @@ class Settings:
     weight_bits: int = 8
     per_channel: bool = True
     integer_only: bool = False
+    activation_bits: int = 8
+
+    @property
+    def codes(self) -> QuantSpec:
+        """The alphabet of activations."""
+        return signed(self.activation_bits)
 
 
 class Int8Lowering(Lowering):
@@ -87,13 +93,16 @@ class Int8Lowering(Lowering):
         if type_.spec is None and not self.settings.integer_only:
             return
         if type_.spec is None:
-            spec, worth, zero = INT8, self.parameters[node], self.parameters[node].zero_point
+            spec, worth = self.settings.codes, self.parameters[node]
+            zero = worth.zero_point
         else:
             spec, worth, zero = type_.spec, self.parameters[node], 0
         axes = tuple(range(len(type_.shape)))
         self.inputs[node.name] = self.types[node.name] = TensorType(type_.shape, spec)
         value = Value(node.name, self.types[node.name], axes)
-        self.values[node] = self.requantize(node, value, worth.scale, worth, bias=-zero)
+        self.values[node] = self.requantize(
+            node, value, input_scale=worth.scale, worth=worth, bias=-zero
+        )
 
     # What rules call
 
@@ -147,7 +156,7 @@ class Int8Lowering(Lowering):
         if value.type.spec is not None:
             return None
         worth = self.parameters[node]
-        op = QUANTIZE[self.settings.form](Codes(*worth))
+        op = QUANTIZE[self.settings.form](self.coded_as(worth))
         return self.worth(self.emit(op, (value,), value.axes, node, f"{node.name}.codes"), worth)
 
     def coded(
@@ -160,6 +169,11 @@ class Int8Lowering(Lowering):
         if node not in self.rounded:
             return plain
         return above(self.rounded[node], least_scales(bias, x), plain)
+
+    def coded_as(self, worth: Parameters, clamp: tuple[int, int] | None = None) -> Codes:
+        """The codes of a result, all of them unless an activation lets through fewer."""
+        spec = self.settings.codes
+        return Codes(*worth, *(clamp or (spec.lo, spec.hi)))
 
     def worth(self, value: Value, worth: Parameters) -> Value:
         self.codes[value.name] = worth
@@ -178,25 +192,26 @@ class Int8Lowering(Lowering):
     def requantize(
         self,
         node: Node,
-        value: Value,
+        *sums: Value,
         input_scale: float,
         worth: Parameters,
-        *,
         scales: np.ndarray | None = None,
         bias: np.ndarray | int = 0,
-        clamp: tuple[int, int] = (INT8.lo, INT8.hi),
+        clamp: tuple[int, int] | None = None,
     ) -> Value:
-        """Accumulators to codes: bias and weight scales are one or one a channel."""
+        """Accumulators to codes: bias and weight scales are one or one a channel. Two are sums of
+        the upper and of the lower bytes of 16-bit codes."""
         bias = np.atleast_1d(bias).astype(np.int64)
         spec = QuantSpec(int(bias.min()), int(bias.max()))
         factors = np.ones(1, np.float32) if scales is None else scales
-        op = REQUANTIZE[self.settings.form](input_scale, Codes(*worth, *clamp))
+        form = REQUANTIZE[self.settings.form] if len(sums) == 1 else ops.RequantizeWide
+        op = form(input_scale, self.coded_as(worth, clamp))
         operands = (
-            value,
+            *sums,
             self.constant(bias, spec, f"{node.name}.bias"),
             self.constant(factors, None, f"{node.name}.scales"),
         )
-        return self.worth(self.emit(op, operands, value.axes, node, f"{node.name}.codes"), worth)
+        return self.worth(self.emit(op, operands, sums[0].axes, node, f"{node.name}.codes"), worth)
 
     def arrange(self, value: Value, axes: tuple[int, ...], node: Node) -> Value:
         moved = super().arrange(value, axes, node)

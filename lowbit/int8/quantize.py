@@ -23,7 +23,7 @@ from lowbit.int8.sharing import SOFTMAXES, of_softmaxes
 from lowbit.int8.statistics import Statistics
 from lowbit.ir import Graph, verify
 from lowbit.ir.ops.softmax import SOFTMAX
-from lowbit.spec import INT8, Parameters
+from lowbit.spec import INT8, Parameters, QuantSpec
 
 FORMS = ("D", "F")
 Method = str | Mapping[str, str]
@@ -37,6 +37,7 @@ def ptq(
     per_channel: bool = True,
     symmetric: bool = False,
     weight_bits: int = 8,
+    activation_bits: int = 8,
     integer_only: bool = False,
     form: str = "D",
     equalized: bool = False,
@@ -52,27 +53,34 @@ def ptq(
     `graph.notes` says so; with `integer_only` inputs and outputs are codes and such an operation
     is refused by name.
     `equalized` evens out channels across layers first, for per-tensor weights above all.
+    `activation_bits` of 16 are symmetric, with 8-bit weights and sums of 48 bits: TensorFlow Lite's
+    16x8, in form D alone; what has no kernel there (softmax, products of two tensors) stays float.
     `adaptive` rounds weights by AdaRound, for 4 bits and fewer above all; `bias_corrected` takes
     the mean error of rounded weights out of the biases. Either keeps the data, to run it again.
     """
-    check(method, form, weight_bits)
+    check(method, form, weight_bits, activation_bits)
     if bias_corrected or adaptive:
         batches = list(batches)
     captured, seen = prepare(model, batches, equalized)
     rounded = adaround(captured, batches, weight_bits, per_channel) if adaptive else {}
     if bias_corrected:
         correct_biases(captured, batches, weight_bits, per_channel, rounded)
-    settings = Settings(form, weight_bits, per_channel, integer_only)
-    return lower(captured, chosen(captured, seen, method, symmetric), settings, rounded)
+    settings = Settings(form, weight_bits, per_channel, integer_only, activation_bits)
+    parameters = chosen(captured, seen, method, symmetric, settings.codes)
+    return lower(captured, parameters, settings, rounded)
 
 
-def check(method: Method, form: str, weight_bits: int) -> None:
+def check(method: Method, form: str, weight_bits: int, activation_bits: int = 8) -> None:
     for name in [method] if isinstance(method, str) else method.values():
         if name not in METHODS:
             raise ValueError(f"no method {name!r}; there are {', '.join(METHODS)}")
     if form not in FORMS:
         raise ValueError(f"the arithmetic is form D or F, not {form!r}")
     weight_spec(weight_bits)
+    if activation_bits not in (8, 16):
+        raise ValueError(f"activations have 8 or 16 bits, not {activation_bits}")
+    if activation_bits == 16 and form != "D":
+        raise ValueError("activations of 16 bits are form D's: XNNPACK and ONNX Runtime have none")
 
 
 def prepare(
@@ -125,7 +133,11 @@ def inputs_of(model: nn.Module, parts: tuple) -> int:
 
 
 def chosen(
-    captured: Captured, seen: dict[Node, Statistics], method: Method, symmetric: bool = False
+    captured: Captured,
+    seen: dict[Node, Statistics],
+    method: Method,
+    symmetric: bool = False,
+    spec: QuantSpec = INT8,
 ) -> dict[Node, Parameters]:
     """Parameters of every tensor; of tensors that share theirs, the one that `seen` is named after
     says how. Bytes as inputs keep their own values, and shares of a softmax have theirs."""
@@ -134,11 +146,12 @@ def chosen(
         name = method if isinstance(method, str) else method.get(s.name, "minmax")
         return METHODS[name](s)
 
-    found = {id(s): activation_parameters(*ends(s), INT8, symmetric) for s in seen.values()}
+    wide = spec != INT8
+    found = {id(s): activation_parameters(*ends(s), spec, symmetric or wide) for s in seen.values()}
     for node in captured.inputs:
         if node.meta["val"].dtype == torch.uint8:
-            found[id(seen[node])] = Parameters(1.0, INT8.lo)
-    for node in seen:
+            found[id(seen[node])] = Parameters(1.0, 0 if wide else INT8.lo)
+    for node in () if wide else seen:
         if node.target in SOFTMAXES and of_softmaxes([n for n in seen if seen[n] is seen[node]]):
             found[id(seen[node])] = SOFTMAX.parameters
     return {node: found[id(s)] for node, s in seen.items()}

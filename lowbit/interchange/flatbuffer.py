@@ -15,7 +15,8 @@ except ModuleNotFoundError as missing:
         name=missing.name,
     ) from None
 
-TYPES = {"float32": "FLOAT32", "int8": "INT8", "uint8": "UINT8", "int32": "INT32"}
+TYPES = {"float32": "FLOAT32", "int8": "INT8", "uint8": "UINT8"}
+TYPES |= {f"int{bits}": f"INT{bits}" for bits in (16, 32, 64)}
 
 
 class Model:

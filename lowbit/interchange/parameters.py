@@ -5,6 +5,7 @@ from lowbit.ir.ops.softmax import SOFTMAX
 from lowbit.spec import Parameters
 
 MOVES = (ops.Reshape, ops.Transpose, ops.Concat, ops.Slice, ops.Pad, ops.Spread, ops.ResizeNearest)
+REQUANTIZE = (ops.RequantizeD, ops.RequantizeF, ops.RequantizeWide)
 KEEPS = (ops.MaxPool, ops.MeanCodes, *MOVES)
 
 
@@ -61,7 +62,9 @@ def reading(graph: Graph, node: Node, place: int) -> Parameters | None:
             dequantizing_scale(graph, node), int(graph.constant(node.inputs[1]).item())
         )
     after = next((n for n in graph.nodes if node.output in n.inputs), None)
-    if after is None or not isinstance(after.op, ops.RequantizeD | ops.RequantizeF):
+    if isinstance(op, ops.Byte):
+        return reading(graph, after, 0) if after else None
+    if after is None or not isinstance(after.op, REQUANTIZE):
         return None
     if isinstance(op, ops.MulCodes):
         factor = float(graph.constant(after.inputs[2])[0])

@@ -6,6 +6,7 @@ computes is then, in form D, TFLite Micro's reference, and in form F, XNNPACK.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from lowbit.interchange.errors import InterchangeError
 from lowbit.interchange.flatbuffer import Model
 from lowbit.interchange.parameters import recodes_input, worths
 from lowbit.ir import Graph, Node, ops, verify
-from lowbit.spec import Parameters
+from lowbit.spec import INT8, Codes, Parameters, signed
 
 SAME, VALID = 0, 1
 ACTIVATIONS = {"NONE": 0, "RELU": 1, "RELU6": 3}
@@ -51,9 +52,7 @@ class Writer:
 
     def waits(self, node: Node) -> bool:
         """Whether it is written with the node that reads it: a sum, or a dequantization's half."""
-        if isinstance(node.op, ops.Sub):
-            return True
-        return isinstance(node.op, SUMS)
+        return isinstance(node.op, (ops.Sub, ops.Byte, *SUMS))
 
     def place(self, name: str) -> int:
         """The index of a tensor, which is made when first asked for."""
@@ -64,8 +63,13 @@ class Writer:
             self.index[name] = self.model.tensor(name, shape, type_.dtype, None, *values)
         return self.index[name]
 
-    def between(self, name: str, shape, worth: Parameters) -> int:
-        return self.model.tensor(name, (self.batch, *shape), "int8", None, *worth)
+    def between(self, name: str, shape, like: str, worth: Parameters) -> int:
+        dtype = self.types[like].dtype
+        return self.model.tensor(name, (self.batch, *shape), dtype, None, *worth)
+
+    def number(self, name: str, value: int, like: str, worth: Parameters) -> int:
+        """A code of the tensor `like`."""
+        return self.model.tensor(name, (), self.types[like].dtype, value, *worth)
 
     def codes(self, name: str, node: Node) -> Parameters:
         if name not in self.worth:
@@ -89,9 +93,9 @@ class Writer:
             return self.place(x), SAME
         shape = (*(s + sum(p) for s, p in zip(sides, pads, strict=True)), self.types[x].shape[-1])
         worth = self.codes(x, node)
-        padded = self.between(f"{node.output} padded", shape, worth)
+        padded = self.between(f"{node.output} padded", shape, x, worth)
         amounts = self.indices(f"{node.output} pads", [(0, 0), *pads, (0, 0)])
-        value = self.model.tensor(f"{node.output} fill", (), "int8", np.int8(fill), *worth)
+        value = self.number(f"{node.output} fill", fill, x, worth)
         self.model.operator("PADV2", [self.place(x), amounts, value], [padded])
         return padded, VALID
 
@@ -109,11 +113,24 @@ def activation(node: Node) -> int:
     """The fused activation that clamps to lo..hi; InterchangeError if there is none."""
     op = node.op
     s, z, lo, hi = op.to  # type: ignore[attr-defined]
-    six = min(127, z + int(np.floor(np.float32(6) / np.float32(s) + np.float32(0.5))))
-    for name, ends in (("NONE", (-128, 127)), ("RELU", (max(z, -128), 127)), ("RELU6", (z, six))):
+    spec = signed(16) if is_wide(op.to) else INT8  # type: ignore[attr-defined]
+    six = min(spec.hi, z + int(np.floor(np.float32(6) / np.float32(s) + np.float32(0.5))))
+    clamps = (("NONE", (spec.lo, spec.hi)), ("RELU", (z, spec.hi)), ("RELU6", (z, six)))
+    for name, ends in clamps:
         if (lo, hi) == ends:
             return ACTIVATIONS[name]
     raise InterchangeError(f"{node}: no fused activation clamps to {lo}..{hi}")
+
+
+def is_wide(codes: Codes) -> bool:
+    return codes.lo < INT8.lo or codes.hi > INT8.hi
+
+
+def requantize_wide(writer: Writer, node: Node) -> None:
+    """Two products of bytes as the one of 16-bit codes that they stand for."""
+    upper = writer.made[node.inputs[0]]
+    (x,) = writer.made[upper.inputs[0]].inputs
+    product(writer, replace(upper, inputs=(x, upper.inputs[1])), node)
 
 
 def requantize(writer: Writer, node: Node) -> None:
@@ -136,9 +153,9 @@ def product(writer: Writer, node: Node, result: Node) -> None:
     """A convolution or linear layer and the requantization of its sums."""
     graph, (x, w) = writer.graph, node.inputs
     worth, weight = writer.codes(x, node), graph.constant(w)
-    scales = np.broadcast_to(graph.constant(result.inputs[2]), len(weight))
+    scales = np.broadcast_to(graph.constant(result.inputs[-1]), len(weight))
     sums = weight.reshape(len(weight), -1).sum(1, dtype=np.int64)
-    bias = graph.constant(result.inputs[1]).astype(np.int64) + worth.zero_point * sums
+    bias = graph.constant(result.inputs[-2]).astype(np.int64) + worth.zero_point * sums
     options: dict[str, object] = {"fusedActivationFunction": activation(result)}
     kind, source = "FULLY_CONNECTED", writer.place(x)
     if isinstance(node.op, ops.Conv):
@@ -149,7 +166,7 @@ def product(writer: Writer, node: Node, result: Node) -> None:
         writer.model.tensor(
             f"{node.output} bias",
             bias.shape,
-            "int32",
+            "int64" if isinstance(result.op, ops.RequantizeWide) else "int32",
             bias,
             (worth.scale * scales.astype(np.float64)),
         ),
@@ -178,7 +195,10 @@ def windowed(writer: Writer, node: Node, weight: np.ndarray, options: dict):
 def add(writer: Writer, node: Node) -> None:
     kind = "ADD" if node.op.sign == 1 else "SUB"  # type: ignore[attr-defined]
     operands = [writer.place(name) for name in node.inputs]
-    writer.operator(kind, operands, node, fusedActivationFunction=activation(node))
+    options: dict[str, object] = {"fusedActivationFunction": activation(node)}
+    if is_wide(node.op.to):  # type: ignore[attr-defined]
+        options["potScaleInt16"] = False
+    writer.operator(kind, operands, node, **options)
 
 
 def pool(writer: Writer, node: Node) -> None:
@@ -228,7 +248,7 @@ def lookup(writer: Writer, node: Node) -> None:
     writer.model.operator("ADD", [wide, writer.indices(f"{node.output} rows", rows)], [index])
     worth = writer.worth[node.output]
     flat = table.reshape(-1)
-    values = writer.model.tensor(f"{node.output} table", flat.shape, "int8", flat, *worth)
+    values = writer.model.tensor(f"{node.output} table", flat.shape, flat.dtype, flat, *worth)
     writer.operator("GATHER", [values, index], node, axis=0)
 
 
@@ -242,7 +262,7 @@ def pad(writer: Writer, node: Node) -> None:
     assert isinstance(node.op, ops.Pad)
     worth = writer.codes(node.inputs[0], node)
     amounts = writer.indices(f"{node.output} pads", [(0, 0), *node.op.padding, (0, 0)])
-    value = writer.model.tensor(f"{node.output} fill", (), "int8", np.int8(node.op.value), *worth)
+    value = writer.number(f"{node.output} fill", node.op.value, node.inputs[0], worth)
     writer.operator("PADV2", [writer.place(node.inputs[0]), amounts, value], node)
 
 
@@ -296,6 +316,7 @@ SUMS = (ops.Conv, ops.Linear, ops.MulCodes)
 RULES: dict[type, Callable[[Writer, Node], None]] = {
     ops.RequantizeD: requantize,
     ops.RequantizeF: requantize,
+    ops.RequantizeWide: requantize_wide,
     ops.QuantizeD: quantize,
     ops.QuantizeF: quantize,
     ops.AddD: add,

@@ -11,7 +11,7 @@ from lowbit.int8.lower import ADD, QUANTIZE, Int8Lowering, rule
 from lowbit.int8.rules.product import clamp_of
 from lowbit.int8.sharing import FACTORS, SUMS
 from lowbit.ir import ops
-from lowbit.spec import INT8, Codes
+from lowbit.spec import Codes
 
 aten = torch.ops.aten
 PAIRS = SUMS | FACTORS
@@ -66,7 +66,9 @@ def mul(lowering: Int8Lowering, node: Node, activation: Node) -> Value | None:
     product = lowering.emit(op, tuple(pair), pair[0].axes, node)
     out, clamp = lowering.parameters[activation], clamp_of(lowering, activation)
     scales = np.array([y.scale], np.float32)
-    return lowering.requantize(activation, product, x.scale, out, scales=scales, clamp=clamp)
+    return lowering.requantize(
+        activation, product, input_scale=x.scale, worth=out, scales=scales, clamp=clamp
+    )
 
 
 @rule(*UNARY)
@@ -79,6 +81,8 @@ def table(lowering: Int8Lowering, node: Node, activation: Node) -> Value | None:
     axis = elementwise.channel_axis(node, lowering.captured.constants)
     if value is None or (axis is not None and axis[1] < 0):
         return None
+    if axis is not None and lowering.settings.activation_bits > 8:
+        return None  # a table of 2^16 codes is for all channels
     if axis is not None and value.axes[-1] != axis[1]:
         others = [a for a in value.axes if a != axis[1]]
         value = lowering.arrange(value, (*others, axis[1]), node)
@@ -86,7 +90,7 @@ def table(lowering: Int8Lowering, node: Node, activation: Node) -> Value | None:
     codes = entries(lowering, node, value, axis)
     assert value.type.spec is not None
     clamped = np.clip(codes, *clamp_of(lowering, activation))
-    name = lowering.constant(clamped, INT8, f"{node.name}.table")
+    name = lowering.constant(clamped, lowering.settings.codes, f"{node.name}.table")
     op = ops.Lookup(value.type.spec.lo)
     return lowering.worth(lowering.emit(op, (value, name), value.axes, activation), out)
 
@@ -104,9 +108,8 @@ def entries(lowering: Int8Lowering, node: Node, value: Value, axis) -> np.ndarra
     known = lowering.captured.constants
     with torch.no_grad():
         y = elementwise.apply(node, lambda n: known.get(n, x))
-    quantize = QUANTIZE[lowering.settings.form](
-        Codes(*lowering.parameters[node_of(lowering, node)])
-    )
+    worth = lowering.parameters[node_of(lowering, node)]
+    quantize = QUANTIZE[lowering.settings.form](lowering.coded_as(worth))
     return quantize.evaluate(y.numpy().reshape(len(real), -1)).T
 
 

@@ -14,7 +14,7 @@ from lowbit.int8.fold import CONVOLUTIONS, TRANSPOSED, weight_and_bias
 from lowbit.int8.lower import Int8Lowering, rule
 from lowbit.int8.sharing import CLAMPS, clamp_ends
 from lowbit.ir import Op, ops
-from lowbit.spec import INT8, QuantSpec
+from lowbit.spec import QuantSpec
 
 aten = torch.ops.aten
 
@@ -22,8 +22,9 @@ aten = torch.ops.aten
 def clamp_of(lowering: Int8Lowering, activation: Node) -> tuple[int, int]:
     """The codes that a fused activation lets through."""
     if activation.target not in CLAMPS:
-        return INT8.lo, INT8.hi
-    return rounding.clamp_codes(lowering.parameters[activation], *clamp_ends(activation))
+        return lowering.settings.codes.lo, lowering.settings.codes.hi
+    ends, spec = clamp_ends(activation), lowering.settings.codes
+    return rounding.clamp_codes(lowering.parameters[activation], *ends, spec)
 
 
 def coded(lowering: Int8Lowering, node: Node) -> bool:
@@ -65,13 +66,24 @@ def product(
     """Sums of codes times codes, and what they are worth in codes of the result."""
     x, out = lowering.codes[value.name], lowering.parameters[activation]
     name = lowering.constant(weight.codes, spec, f"{node.name}.weight")
-    sums = lowering.emit(op, (value, name), value.axes, node)
+    parts = [value] if lowering.settings.activation_bits == 8 else bytes_of(lowering, node, value)
+    sums = [lowering.emit(op, (part, name), value.axes, node) for part in parts]
     offset = x.zero_point * weight.codes.reshape(len(weight.codes), -1).sum(1)
     total = rounding.bias_codes(bias, x, weight.scales) - offset
-    clamp = clamp_of(lowering, activation)
     return lowering.requantize(
-        activation, sums, x.scale, out, scales=weight.scales, bias=total, clamp=clamp
+        activation,
+        *sums[::-1],
+        input_scale=x.scale,
+        worth=out,
+        scales=weight.scales,
+        bias=total,
+        clamp=clamp_of(lowering, activation),
     )
+
+
+def bytes_of(lowering: Int8Lowering, node: Node, value: Value) -> list[Value]:
+    """The lower and the upper byte of 16-bit codes."""
+    return [lowering.emit(ops.Byte(i), (value,), value.axes, node) for i in (0, 1)]
 
 
 @rule(aten.linear.default)
@@ -106,6 +118,8 @@ def matmul(lowering: Int8Lowering, node: Node, activation: Node) -> Value | None
     """Two tensors of codes; a constant one is left to floats."""
     if any(n in lowering.captured.constants for n in node.args):
         return None
+    if lowering.settings.activation_bits > 8:
+        return None  # sums of products of 16 bits leave int32
     values = [lowering.quantized(n) for n in node.args]
     if any(v is None for v in values):
         return None
@@ -114,7 +128,7 @@ def matmul(lowering: Int8Lowering, node: Node, activation: Node) -> Value | None
     sums = lowering.emit(ops.MatMul((x.zero_point, y.zero_point)), (a, b), a.axes, node)
     scales = np.array([y.scale], np.float32)
     out = lowering.parameters[activation]
-    return lowering.requantize(activation, sums, x.scale, out, scales=scales)
+    return lowering.requantize(activation, sums, input_scale=x.scale, worth=out, scales=scales)
 
 
 @rule(*CONVOLUTIONS)

@@ -12,7 +12,7 @@ from lowbit.exporter.rules.product import tupled
 from lowbit.int8.lower import Int8Lowering, rule
 from lowbit.int8.sharing import MOVERS, tensors
 from lowbit.ir import ops
-from lowbit.spec import INT8, QuantSpec
+from lowbit.spec import QuantSpec
 
 aten = torch.ops.aten
 WINDOWS = (aten.avg_pool2d.default, aten.avg_pool1d.default)
@@ -41,7 +41,8 @@ def pad(lowering: Int8Lowering, node: Node, _: Node) -> Value | None:
         return None
     worth = lowering.codes[value.name]
     number = place.padding_arguments(node)[1] / worth.scale + worth.zero_point
-    code = int(np.clip(np.rint(number), INT8.lo, INT8.hi))
+    spec = lowering.settings.codes
+    code = int(np.clip(np.rint(number), spec.lo, spec.hi))
     return lowering.worth(place.padded(lowering, node, value, code), worth)
 
 
@@ -49,7 +50,7 @@ def pad(lowering: Int8Lowering, node: Node, _: Node) -> Value | None:
 def bilinear(lowering: Int8Lowering, node: Node, _: Node) -> Value | None:
     """Weights in steps of 1 / 1024 along each side, one rounding at the end."""
     value = lowering.quantized(node.args[0])
-    if value is None:
+    if value is None or lowering.settings.activation_bits > 8:  # whose sums would leave int32
         return None
     worth, rank = lowering.codes[value.name], len(value.axes)
     sums = value
@@ -59,7 +60,9 @@ def bilinear(lowering: Int8Lowering, node: Node, _: Node) -> Value | None:
         name = lowering.constant(weights, WEIGHTS, f"{node.name}.weights")
         sums = lowering.emit(ops.Linear(), (sums, name), sums.axes, node)
     one = STEPS ** (rank - 1)
-    return lowering.requantize(node, sums, worth.scale / one, worth, bias=-worth.zero_point * one)
+    return lowering.requantize(
+        node, sums, input_scale=worth.scale / one, worth=worth, bias=-worth.zero_point * one
+    )
 
 
 STEPS = 1024

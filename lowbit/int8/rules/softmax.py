@@ -11,6 +11,8 @@ from lowbit.ir.ops.softmax import LONGEST, SCALES, SOFTMAX
 @rule(*SOFTMAXES)
 def softmax(lowering: Int8Lowering, node: Node, _: Node) -> Value | None:
     """Along the axis that is put last for it; what integers do not reach stays float."""
+    if lowering.settings.activation_bits > 8:
+        return None
     value = lowering.quantized(node.args[0])
     if value is None or node.kwargs or node.args[2:] not in ((), (False,), (None,)):
         return None
@@ -26,4 +28,6 @@ def softmax(lowering: Int8Lowering, node: Node, _: Node) -> Value | None:
     worth = lowering.parameters[node]
     if worth == SOFTMAX.parameters:
         return made
-    return lowering.requantize(node, made, SOFTMAX.scale, worth, bias=-SOFTMAX.zero_point)
+    return lowering.requantize(
+        node, made, input_scale=SOFTMAX.scale, worth=worth, bias=-SOFTMAX.zero_point
+    )

@@ -5,7 +5,8 @@ Sums in form D bring both operands to 2 max(scale_a, scale_b) / 2^20 first:
     q = clamp(z + M(M(d_a 2^20, r_a) + sign M(d_b 2^20, r_b), r_o)),  d = q - z,               (1)
     r_a = scale_a / (2 s),  r_b likewise,  r_o = 2 s / (2^20 scale_o),  s = max(scale_a, scale_b)
 
-with M = fixed_point.multiply and, for codes of more than 9 bits, 15 for 20. In form F (XNNPACK) they have multipliers of 21 bits:
+with M = fixed_point.multiply and, for codes of more than 9 bits, 15 for 20. In form F (XNNPACK)
+they have multipliers of 21 bits:
 
     q = clamp(z + ((d_a m_a + d_b m_b + 2^(k - 1)) >> k)),  m = rint(scale_a / scale_o 2^k)    (2)
 
@@ -62,10 +63,12 @@ class AddD:
 
     def infer(self, a: TensorType, b: TensorType) -> TensorType:
         type_, ends = sum_type(self, a, b)
-        largest = sum(d.magnitude << headroom(self.to) for d in ends)
-        for m, e in zip(*self.multipliers(), strict=True):
-            require(e <= 0, "each factor of a sum is below 1")
-            fixed_point.check(largest, int(m), int(e))
+        m, e = self.multipliers()
+        require(bool((e <= 0).all()), "each factor of a sum is below 1")
+        terms = np.array([d.magnitude << headroom(self.to) for d in ends])
+        total = int((fixed_point.multiply(terms, m[:2], e[:2]) + 1).sum())  # +1 for its ties
+        for largest, one, shift in zip((*map(int, terms), total), m, e, strict=True):
+            fixed_point.check(largest, int(one), int(shift))
         return type_
 
     def multipliers(self) -> tuple[np.ndarray, np.ndarray]:
