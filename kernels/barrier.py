@@ -9,14 +9,15 @@ has not yet woken, or has sent away, is not waited for unless it is in the middl
 import ctypes
 
 from llvmlite import ir
-from numba import types
 
 from lowbit.kernels import cpu
 from lowbit.kernels.entry import inner
+from lowbit.kernels.late import types
 from lowbit.kernels.simd import I32, I64, call, intrinsic
 
 PIECES = 64
-MEETING = 128  # bytes a step: the words taken and done, each on its own cache line
+MEETING = 128  # bytes a step: the words taken and failed, and, on its own cache line, done
+FAILED = 8  # where in them a piece says that it could not be computed
 SPINS = 300  # some ten microseconds; then the system may give the core to somebody else
 
 
@@ -91,6 +92,12 @@ def take(meeting, piece):
 @inner
 def finish(meeting):
     add(meeting + MEETING // 2, 1)
+
+
+@inner
+def fail(meeting):
+    """Before it is finished, as any piece is: the others wait for it."""
+    either(meeting + FAILED, 1)
 
 
 @inner

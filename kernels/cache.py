@@ -2,9 +2,10 @@
 
 Numba's own cache does not notice a change in a callee that lives in another file, and a truncated
 file makes it fail for ever. So a directory of ours is named by a hash of all that the machine code
-depends on, the source of every kernel included, and holds one checked file a kernel. The files
-are pickles: the directory is the user's own, mode 0700, and one that belongs to somebody else is
-refused. Without a usable directory kernels are compiled anew in each process, with one warning.
+depends on, the source of every kernel included, and holds one checked file a kernel. What is in
+the files gets run: the directory is the user's own, mode 0700, and one that belongs to somebody
+else is refused. Without a usable directory kernels are compiled anew in each process, with one
+warning.
 
     LOWBIT_CACHE    a directory to use instead of the user's cache directory
 """
@@ -12,23 +13,19 @@ refused. Without a usable directory kernels are compiled anew in each process, w
 import functools
 import hashlib
 import os
-import pickle
 import shutil
 import sys
 import tempfile
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
-
-import numba
-from numba.core import config
-from numba.core.caching import _Cache
-from numba.core.compiler import CompileResult
-from numba.core.serialize import dumps
 
 from lowbit import exponential, spec
 from lowbit.kernels import cpu
+from lowbit.kernels.machine import MachineCode
 
 DIGEST = 32
+SETTINGS = ("NUMBA_OPT", "NUMBA_BOUNDSCHECK", "NUMBA_DEBUGINFO")  # that change machine code
 
 
 def sources() -> list[Path]:
@@ -37,10 +34,18 @@ def sources() -> list[Path]:
     return [*sorted(Path(__file__).parent.rglob("*.py")), *outside]
 
 
+def numba_version() -> str:
+    """Of what would compile, which is not imported to be asked."""
+    found = find_spec("numba")
+    assert found is not None
+    assert found.origin is not None
+    return Path(found.origin).with_name("_version.py").read_text()
+
+
 @functools.cache
 def key() -> str:
-    settings = [getattr(config, name) for name in ("OPT", "BOUNDSCHECK", "DEBUGINFO_DEFAULT")]
-    parts = [repr((sys.version, numba.__version__, settings, cpu.target())).encode()]
+    settings = [os.environ.get(name) for name in SETTINGS]
+    parts = [repr((sys.version, numba_version(), settings, cpu.target())).encode()]
     parts += [p.name.encode() + b"\0" + p.read_bytes() for p in sources()]
     return hashlib.sha256(b"\0".join(hashlib.sha256(p).digest() for p in parts)).hexdigest()[:32]
 
@@ -70,7 +75,7 @@ def home() -> str:
 
 
 def check(path: Path) -> None:
-    """Files here are unpickled, so nobody else may write them."""
+    """What is in files here gets run, so nobody else may write them."""
     status = path.stat()
     if hasattr(os, "getuid"):
         if status.st_uid != os.getuid():
@@ -81,53 +86,35 @@ def check(path: Path) -> None:
         raise PermissionError(f"{path} cannot be written")
 
 
-class KernelCache(_Cache):
-    """What a Numba dispatcher expects of a cache, over one file."""
+def load(name: str) -> MachineCode | None:
+    """What was kept under this name. A damaged file empties the directory, with a warning."""
+    folder = directory()
+    if folder is None:
+        return None
+    try:
+        data = (folder / name).read_bytes()
+    except OSError:
+        return None
+    digest, payload = data[:DIGEST], data[DIGEST:]
+    if hashlib.sha256(payload).digest() != digest:
+        warnings.warn(f"{folder / name}: its checksum is wrong; cache wiped", stacklevel=2)
+        wipe(folder)
+        return None
+    symbol, _, code = payload.partition(b"\0")
+    return MachineCode(symbol.decode(), code)
 
-    def __init__(self, name: str) -> None:
-        self.name = name
 
-    @property
-    def cache_path(self):
-        return directory()
-
-    def load_overload(self, sig, target_context):
-        # No target_context.refresh() as in Numba's own cache: it would load the registries of types
-        # that machine code has no use for, and SciPy with them, which takes longer than all else.
-        folder = directory()
-        if folder is None:
-            return None
-        try:
-            data = (folder / self.name).read_bytes()
-        except OSError:
-            return None
-        try:
-            digest, payload = data[:DIGEST], data[DIGEST:]
-            if hashlib.sha256(payload).digest() != digest:
-                raise ValueError("its checksum is wrong")
-            return CompileResult._rebuild(target_context, *pickle.loads(payload))
-        except Exception as error:
-            warnings.warn(f"{folder / self.name}: {error}; cache wiped", stacklevel=2)
-            wipe(folder)
-            return None
-
-    def save_overload(self, sig, data) -> None:
-        folder = directory()
-        if folder is None:
-            return
-        payload = dumps(data._reduce())
-        try:
-            with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
-                file.write(hashlib.sha256(payload).digest() + payload)
-            os.replace(file.name, folder / self.name)
-        except OSError as error:
-            warnings.warn(f"{self.name} was not cached: {error}", stacklevel=2)
-
-    def enable(self) -> None: ...
-
-    def disable(self) -> None: ...
-
-    def flush(self) -> None: ...
+def save(name: str, code: MachineCode) -> None:
+    folder = directory()
+    if folder is None:
+        return
+    payload = code.symbol.encode() + b"\0" + code.object
+    try:
+        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
+            file.write(hashlib.sha256(payload).digest() + payload)
+        os.replace(file.name, folder / name)
+    except OSError as error:
+        warnings.warn(f"{name} was not cached: {error}", stacklevel=2)
 
 
 def wipe(folder: Path) -> None:

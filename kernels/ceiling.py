@@ -1,8 +1,7 @@
 """What this machine can do at most, from registers alone: the measure of the product kernels."""
 
-from numba import types
-
 from lowbit.kernels import dots
+from lowbit.kernels.late import types
 from lowbit.kernels.simd import (
     I32,
     I64,
@@ -23,10 +22,11 @@ none = zeros(U64x8, CHAINS)
 
 def start(vector):
     """The intrinsic that makes a tuple of unequal vectors: equal chains would be merged."""
-    kind = types.UniTuple(vector, CHAINS)
 
     @intrinsic
     def make(typingctx, seed):
+        kind = types.UniTuple(vector.type, CHAINS)
+
         def codegen(context, builder, signature, args):
             acc = context.get_value_type(kind)(None)
             for i in range(CHAINS):

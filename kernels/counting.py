@@ -1,9 +1,8 @@
 """Tiles of bit counts: output pixels by output channels, for products over packed planes."""
 
 from llvmlite import ir
-from numba import types
-from numba.core import cgutils
 
+from lowbit.kernels.late import cgutils, types
 from lowbit.kernels.simd import (
     I8,
     I32,

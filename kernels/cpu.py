@@ -1,6 +1,9 @@
 """What the code that Numba makes may use of this CPU. The only module that asks."""
 
 import functools
+import os
+
+import llvmlite.binding as llvm
 
 Target = tuple[str, str, str]
 
@@ -22,12 +25,19 @@ declare i32 @llvm.vector.reduce.add.v16i32(<16 x i32>)
 
 @functools.cache
 def target() -> Target:
-    """Numba's triple, CPU name and feature string: the host's, unless NUMBA_CPU_NAME or
+    """The triple, the CPU's name and its feature string: the host's, unless NUMBA_CPU_NAME or
     NUMBA_CPU_FEATURES says otherwise. An instruction that the target lacks would abort the
     process inside LLVM, so the host alone is never the one to ask."""
-    from numba.core.registry import cpu_target
+    name = os.environ.get("NUMBA_CPU_NAME") or llvm.get_host_cpu_name()
+    given = os.environ.get("NUMBA_CPU_FEATURES")
+    return llvm.get_process_triple(), name, host_features() if given is None else given
 
-    return cpu_target.target_context.codegen().magic_tuple()
+
+def host_features() -> str:
+    try:
+        return llvm.get_host_cpu_features().flatten()
+    except RuntimeError:  # LLVM does not know how to ask here
+        return ""
 
 
 @functools.cache
@@ -47,8 +57,6 @@ def features_of(target: Target) -> frozenset[str]:
 
 def assembly(text: str, target: Target) -> str:
     """What LLVM makes of its own language for a target."""
-    import llvmlite.binding as llvm
-
     triple, name, given = target
     machine = llvm.Target.from_triple(triple).create_target_machine(cpu=name, features=given)
     module = llvm.parse_assembly(text)

@@ -5,10 +5,10 @@ unit of depth: one channel, or a pair of byte channels whose products are added 
 """
 
 from llvmlite import ir
-from numba import types
 
 from lowbit.kernels import window
 from lowbit.kernels.entry import inner
+from lowbit.kernels.late import types
 from lowbit.kernels.layout import Layout
 from lowbit.kernels.simd import (
     F32,

@@ -2,27 +2,21 @@
 
 Every kernel is a function of three integers, run(parameters, lo, hi): the address of its
 parameter record and the range of its outermost loop. One signature, so that an executor is a
-loop over addresses.
+loop over addresses. As a C function it returns 0, or FAILED if it would have raised.
 """
 
 import contextlib
+import ctypes
 import functools
 import os
 import secrets
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from numba import njit, types
-from numba.core.ccallback import CFunc
+from lowbit.kernels import cache, machine
 
-from lowbit.kernels.cache import KernelCache
-
-KERNEL = types.void(types.int64, types.int64, types.int64)
-
-OPTIONS: dict[str, Any] = {
-    "error_model": "numpy",
-    "_nrt": False,
-}  # nothing may contract or reorder float32
+KERNEL = 3  # arguments, all int64
+FAILED = -1
 
 
 def sign(function: Callable) -> None:
@@ -44,12 +38,13 @@ class Inner:
 
     @functools.cached_property
     def dispatcher(self) -> Any:
-        options: dict[str, Any] = OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+        from lowbit.kernels import compiler
+
         sign(self.function)
-        return njit(nogil=True, **options)(self.function)
+        return compiler.dispatcher(self.function)
 
     @property
-    def _numba_type_(self) -> types.Dispatcher:
+    def _numba_type_(self) -> Any:
         return self.dispatcher._numba_type_
 
 
@@ -58,21 +53,34 @@ def inner(function: Any) -> Any:
     return Inner(function)
 
 
+class Code:
+    """A compiled function: `address` is C's, and a call runs it without the GIL."""
+
+    def __init__(self, name: str, address: int, arity: int) -> None:
+        self.name, self.address = name, address
+        self.function = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * arity)(address)
+
+    def __call__(self, *arguments: int) -> int:
+        """What the function returns, an int, or 0 for None."""
+        result = self.function(*arguments)
+        if result == FAILED:
+            raise RuntimeError(f"kernel {self.name} failed: it was given what it rules out")
+        return result
+
+
 @functools.cache
-def compiled(function: Callable, name: str, signature=KERNEL) -> Any:
-    """`.address` is a C function; `.ctypes` calls it without the GIL. `name` is its own file's."""
+def compiled(function: Callable, name: str, arity: int = KERNEL) -> Code:
+    """`name` is its own in the cache."""
     for tell in LISTENERS:
         tell(name)
-    sign(function)
-    entry: Any = CFunc(
-        function,
-        (signature.args, signature.return_type),
-        locals={},
-        options=OPTIONS,
-    )
-    entry._cache = KernelCache(name)
-    entry.compile()
-    return entry
+    code = cache.load(name)
+    if code is None:
+        from lowbit.kernels import compiler
+
+        sign(function)
+        code = compiler.object_code(function, arity, FAILED)
+        cache.save(name, code)
+    return Code(name, machine.load(code), arity)
 
 
 LISTENERS: list[Callable[[str], None]] = []

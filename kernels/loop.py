@@ -6,8 +6,6 @@ after it. Kernels are exact on any range, so that the number of threads changes 
 
 from collections.abc import Callable
 
-from numba import types
-
 from lowbit.kernels import barrier, entry
 from lowbit.kernels.barrier import MEETING, PIECES
 from lowbit.kernels.entry import inner
@@ -16,7 +14,7 @@ from lowbit.kernels.simd import caller
 
 CALL = record("kernel", "parameters", "units", "grain", "load")
 SIZE = CALL.itemsize
-SHARED = types.void(*[types.int64] * 7)
+SHARED = 7  # arguments of its shared loop
 SMALL = 2**18  # a step with less load than this, some microseconds, is one piece
 RUN = 64  # units below which a piece would read its weights too often
 
@@ -25,9 +23,12 @@ invoke = caller(3)
 
 
 def run(table, steps, images):
+    """The number of the step that failed, counted from 1, or 0."""
     for i in range(steps):
         c = call(table + i * SIZE)
-        invoke(c.kernel, (c.parameters, 0, c.units * images))
+        if invoke(c.kernel, (c.parameters, 0, c.units * images)) != 0:
+            return i + 1
+    return 0
 
 
 @inner
@@ -56,15 +57,15 @@ def run_shared(table, steps, images, me, threads, meetings, pause):
             piece = (piece + pieces) % pieces
             if barrier.take(meeting, piece):
                 lo, hi = edge(c, units, piece, pieces), edge(c, units, piece + 1, pieces)
-                if lo < hi:
-                    invoke(c.kernel, (c.parameters, lo, hi))
+                if lo < hi and invoke(c.kernel, (c.parameters, lo, hi)) != 0:
+                    barrier.fail(meeting)
                 barrier.finish(meeting)
         barrier.wait(meeting, pieces, pause)
 
 
-def alone() -> Callable[..., None]:
-    return entry.compiled(run, "loop").ctypes
+def alone() -> Callable[..., int]:
+    return entry.compiled(run, "loop")
 
 
-def shared() -> Callable[..., None]:
-    return entry.compiled(run_shared, "loop_shared", SHARED).ctypes
+def shared() -> Callable[..., int]:
+    return entry.compiled(run_shared, "loop_shared", SHARED)

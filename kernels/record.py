@@ -8,7 +8,9 @@ import ctypes
 from typing import Any
 
 import numpy as np
-from numba import extending, from_dtype, types
+
+from lowbit.kernels.late import types
+from lowbit.kernels.simd import intrinsic
 
 
 def record(*names: str) -> np.dtype:
@@ -25,10 +27,13 @@ def filled(dtype: np.dtype, **fields: int) -> np.ndarray:
 
 def reader(dtype: np.dtype) -> Any:
     """The intrinsic from an address to the record that lies there."""
-    kind = from_dtype(dtype)
 
-    @extending.intrinsic
+    @intrinsic
     def read(typingctx, address):
+        from numba import from_dtype
+
+        kind = from_dtype(dtype)
+
         def codegen(context, builder, signature, args):
             return builder.inttoptr(args[0], context.get_value_type(kind))
 

@@ -10,9 +10,9 @@ Adding 1.5 2^23 leaves a float32 below 2^22 no room for a fraction, and its inte
 """
 
 from llvmlite import ir
-from numba import types
 
 from lowbit.kernels.entry import inner
+from lowbit.kernels.late import types
 from lowbit.kernels.program import INSTRUCTION
 from lowbit.kernels.record import reader
 from lowbit.kernels.simd import (

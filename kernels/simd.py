@@ -5,33 +5,57 @@ Functions that take a `builder` write LLVM instructions and are for the makers o
 intrinsics are for kernels. Memory is named by integer addresses throughout.
 """
 
+import functools
 from typing import Any
 
 from llvmlite import ir
-from numba import extending, types
-from numba.core import cgutils
-from numba.core.datamodel import models
-from numba.extending import register_model
+
+from lowbit.kernels.late import (
+    FLOAT32,
+    INT32,
+    INT64,
+    UINT8,
+    UINT16,
+    UINT64,
+    Scalar,
+    cgutils,
+    types,
+)
 
 I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
 F32 = ir.FloatType()
 
 
-class Vector(types.Type):
-    """The Numba type of <lanes x element>."""
+class Vector:
+    """<lanes x element>, to LLVM and, as soon as something is compiled, to Numba."""
 
     def __init__(self, element: ir.Type, lanes: int) -> None:
         self.llvm = ir.VectorType(element, lanes)
-        super().__init__(f"Vector({self.llvm})")
+
+    @functools.cached_property
+    def type(self) -> Any:
+        from lowbit.kernels.vector_type import VectorType
+
+        return VectorType(self.llvm)
 
 
-@register_model(Vector)
-class VectorModel(models.PrimitiveModel):
-    def __init__(self, dmm, fe_type) -> None:
-        super().__init__(dmm, fe_type, fe_type.llvm)
+class Intrinsic:
+    """What compiled code calls and `define` writes, made known to Numba when first typed: of the
+    hundreds that importing the kernels defines, a network needs a few."""
+
+    def __init__(self, define: Any) -> None:
+        self.define = define
+
+    @functools.cached_property
+    def _numba_type_(self) -> Any:
+        from lowbit.kernels import compiler
+
+        return compiler.intrinsic_type(self.define)
 
 
-intrinsic: Any = extending.intrinsic  # what it makes is called from jitted code alone
+def intrinsic(define: Any) -> Any:
+    return Intrinsic(define)
+
 
 U64x8, I64x16 = Vector(I64, 8), Vector(I64, 16)
 I32x16, F32x16 = Vector(I32, 16), Vector(F32, 16)
@@ -84,12 +108,12 @@ def lower(emit):
     return lambda context, builder, signature, args: emit(builder, *args)
 
 
-def pointers(element: types.Type) -> Any:
+def pointers(element: Scalar) -> Any:
     """The intrinsic from an address to a pointer, which indexes without bounds or wrap-around."""
 
     @intrinsic
     def pointer(typingctx, address):
-        kind = types.CPointer(element)
+        kind = types.CPointer(element.type)
 
         def codegen(context, builder, signature, args):
             return builder.inttoptr(args[0], context.get_value_type(kind))
@@ -99,9 +123,9 @@ def pointers(element: types.Type) -> Any:
     return pointer
 
 
-as_f32, as_i32 = pointers(types.float32), pointers(types.int32)
-as_u16, as_u64 = pointers(types.uint16), pointers(types.uint64)
-as_u8, as_i64 = pointers(types.uint8), pointers(types.int64)
+as_f32, as_i32 = pointers(FLOAT32), pointers(INT32)
+as_u16, as_u64 = pointers(UINT16), pointers(UINT64)
+as_u8, as_i64 = pointers(UINT8), pointers(INT64)
 
 
 def zeros(vector: Vector, count: int) -> Any:
@@ -109,7 +133,7 @@ def zeros(vector: Vector, count: int) -> Any:
 
     @intrinsic
     def make(typingctx):
-        kind = types.UniTuple(vector, count)
+        kind = types.UniTuple(vector.type, count)
 
         def codegen(context, builder, signature, args):
             return context.get_value_type(kind)(None)
@@ -166,7 +190,7 @@ def vector_load(vector: Vector, memory: ir.Type | None = None, widen: str = "") 
             value = load(builder, address, kind)
             return getattr(builder, widen)(value, vector.llvm) if widen else value
 
-        return vector(types.int64), lower(emit)
+        return vector.type(types.int64), lower(emit)
 
     return load_
 
@@ -189,7 +213,7 @@ def vector_store(vector: Vector, memory: ir.Type | None = None) -> Any:
                     masked_store(builder, value, address, n)
             return context.get_dummy_value()
 
-        return types.void(types.int64, vector, types.int64), codegen
+        return types.void(types.int64, vector.type, types.int64), codegen
 
     return store_
 
@@ -205,15 +229,18 @@ def masked_store(builder, value, address, n) -> None:
     )
 
 
-def over(result: types.Type, *operands: types.Type) -> Any:
+def over(result: Vector | Scalar, *operands: Vector | Scalar) -> Any:
     """Decorates emit(builder, *values): an intrinsic over values of these types."""
+
+    def signature():
+        return result.type(*[operand.type for operand in operands])
 
     def decorate(emit):
         if len(operands) == 1:
 
             @intrinsic
             def one(typingctx, a):
-                return result(*operands), lower(emit)
+                return signature(), lower(emit)
 
             return one
 
@@ -221,13 +248,13 @@ def over(result: types.Type, *operands: types.Type) -> Any:
 
             @intrinsic
             def two(typingctx, a, b):
-                return result(*operands), lower(emit)
+                return signature(), lower(emit)
 
             return two
 
         @intrinsic
         def three(typingctx, a, b, c):
-            return result(*operands), lower(emit)
+            return signature(), lower(emit)
 
         return three
 
@@ -235,17 +262,16 @@ def over(result: types.Type, *operands: types.Type) -> Any:
 
 
 def caller(arity: int) -> Any:
-    """The intrinsic that calls the C function at an address with `arity` integers."""
-    signature = types.void(types.int64, types.UniTuple(types.int64, arity))
+    """The intrinsic that calls the compiled function at an address with `arity` integers."""
 
     @intrinsic
     def invoke(typingctx, address, arguments):
         def codegen(context, builder, signature, args):
             address, arguments = args
-            kind = ir.FunctionType(ir.VoidType(), [I64] * arity).as_pointer()
-            builder.call(builder.inttoptr(address, kind), cgutils.unpack_tuple(builder, arguments))
-            return context.get_dummy_value()
+            kind = ir.FunctionType(I64, [I64] * arity).as_pointer()
+            given = cgutils.unpack_tuple(builder, arguments)
+            return builder.call(builder.inttoptr(address, kind), given)
 
-        return signature, codegen
+        return types.int64(types.int64, types.UniTuple(types.int64, arity)), codegen
 
     return invoke

@@ -40,8 +40,8 @@ class Kernel:
         unfit = self.fits(problem) if problem is not None else ""
         return [*why, unfit] if unfit else why
 
-    def callable(self) -> Callable[[int, int, int], None]:
-        return self.run if self.reference else entry.compiled(self.run, self.name).ctypes
+    def callable(self) -> Callable[[int, int, int], object]:
+        return self.run if self.reference else entry.compiled(self.run, self.name)
 
     def address(self) -> int:
         """The machine code's. A reference has none."""

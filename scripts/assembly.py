@@ -11,30 +11,9 @@ import re
 import sys
 
 import llvmlite.binding as llvm
-from numba.core import codegen
-from numba.core.caching import NullCache
-from numba.core.ccallback import CFunc
 
-from lowbit.kernels.entry import KERNEL
+from lowbit.kernels import compiler, entry
 from lowbit.runtime.kernels import TABLES
-
-NOWHERE = 4096  # the address of code that is never called
-
-
-def load_nothing() -> None:
-    library = codegen.JITCodeLibrary
-    library._finalize_specific = lambda self: None
-    library.get_pointer_to_function = lambda self, name: self._ensure_finalized() or NOWHERE
-    codegen.JITCPUCodegen.set_env = lambda self, name, value: None
-
-
-def text_of(run) -> str:
-    """LLVM's text of a row's function and all it calls."""
-    signature = (KERNEL.args, KERNEL.return_type)
-    entry = CFunc(run, signature, locals={}, options={"error_model": "numpy", "_nrt": False})
-    entry._cache = NullCache()
-    entry.compile()
-    return str(entry._library._final_module)
 
 
 def assembly(text: str, triple: str, features: str) -> str:
@@ -48,8 +27,8 @@ def main(name: str, triple: str, features: str) -> None:
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
     rows = {kernel.name: kernel for table in TABLES.values() for kernel in table}
-    load_nothing()
-    print(assembly(text_of(rows[name].run), triple, features))
+    text = compiler.llvm_text(rows[name].run, entry.KERNEL, entry.FAILED)
+    print(assembly(text, triple, features))
 
 
 if __name__ == "__main__":

@@ -58,12 +58,12 @@ def roof(case: Case) -> tuple[str, Callable[[], None], float]:
     """The ceiling's name, a run of it, and its billions of operations."""
     if case.rows == 1:
         memory = np.ones(max(1 << 12, int(case.weight_bytes)), np.uint8)
-        run = entry.compiled(ceiling.read, "ceiling_read").ctypes
+        run = entry.compiled(ceiling.read, "ceiling_read")
         at, size = memory.ctypes.data, len(memory) // 512 * 512
         return "read", lambda: (run(at, 0, size), memory)[0], case.gop
     counting = case.dtype == "w1a1"
     name, code, each = ("counts", ceiling.counts, 512) if counting else ceiling.products()
-    run, rounds = entry.compiled(code, f"ceiling_{name}").ctypes, 100_000
+    run, rounds = entry.compiled(code, f"ceiling_{name}"), 100_000
     memory, work = np.zeros(64, np.uint8), 2e-9 * ceiling.CHAINS * each * rounds
     return name, lambda: (run(memory.ctypes.data, 0, rounds), memory)[0], work
 

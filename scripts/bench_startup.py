@@ -3,9 +3,9 @@
     python scripts/bench_startup.py [--network birealnet18] [--json] [--csv scripts/results]
 
 Networks are the zoo's, with random weights; exporting them needs torch, running them does not.
-Each figure is the median of fresh processes, each of which imports NumPy, Numba and lowbit, loads
-the file and runs one image. Seconds are of the wall clock, and of the processor, which other
-work on the machine disturbs less. A process that only imports NumPy and Numba is the yardstick.
+Each figure is the median of fresh processes, each of which imports NumPy and lowbit, loads the
+file and runs one image. Seconds are of the wall clock, and of the processor, which other work on
+the machine disturbs less. NumPy's own import is the yardstick.
 """
 
 import argparse
@@ -45,8 +45,8 @@ def point():
     size = int(peak[0].split()[1]) / 1024 if peak else (
         resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
     return {"wall_s": time.time() - begin, "cpu_s": time.process_time(), "peak_mb": size}
-import numpy as np, numba
-points = {"numba imported": point()}
+import numpy as np
+points = {"numpy imported": point()}
 import lowbit
 network = lowbit.load(sys.argv[1])
 points["loaded"] = point()

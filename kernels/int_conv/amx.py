@@ -14,12 +14,12 @@ import platform
 
 import numpy as np
 from llvmlite import ir
-from numba import types
 
 from lowbit.kernels import dense, products, window
 from lowbit.kernels.dots import VNNI_512
 from lowbit.kernels.entry import inner
 from lowbit.kernels.int_conv import fours
+from lowbit.kernels.late import INT8, INT32, types
 from lowbit.kernels.layout import Layout
 from lowbit.kernels.requantize import finisher
 from lowbit.kernels.simd import (
@@ -42,7 +42,7 @@ PIXELS, LANES, DEPTH = 32, 32, 64
 ROW, BYTE = 4 * LANES, int(Layout.BYTE)
 SYSCALL, REQUEST, TILE_DATA = 158, 0x1023, 18  # arch_prctl(ARCH_REQ_XCOMP_PERM, XTILEDATA)
 
-as_i8, as_i32 = pointers(types.int8), pointers(types.int32)
+as_i8, as_i32 = pointers(INT8), pointers(INT32)
 memory, load_row, none = stack(4 * 4096), vector_load(I32x16), zeros(I32x16, 2)
 
 

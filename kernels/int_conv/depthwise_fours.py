@@ -8,12 +8,12 @@ all taps, for taps outside the image read zeros.
 
 import numpy as np
 from llvmlite import ir
-from numba import types
 
 from lowbit.kernels import dense, listed
 from lowbit.kernels.dots import Dot
 from lowbit.kernels.entry import inner
 from lowbit.kernels.int_conv.fours import add_row, load_rows
+from lowbit.kernels.late import types
 from lowbit.kernels.listed import following, positions
 from lowbit.kernels.program import RUN
 from lowbit.kernels.requantize import finisher

@@ -2,11 +2,11 @@
 where reading the weights is what takes the time."""
 
 import numpy as np
-from numba import types
 
 from lowbit.kernels import dense, products, window
 from lowbit.kernels.dots import VNNI_512
 from lowbit.kernels.entry import inner
+from lowbit.kernels.late import INT8, types
 from lowbit.kernels.requantize import finisher
 from lowbit.kernels.simd import (
     I32,
@@ -24,7 +24,7 @@ from lowbit.kernels.simd import (
 from lowbit.spec import QuantSpec
 
 MOST = 2**31 // (192 * 128)  # inputs of a sum: 192 is the largest field, and a quarter adds up
-as_i8 = pointers(types.int8)
+as_i8 = pointers(INT8)
 LANES, DEPTH, AHEAD = (
     16,
     16,
@@ -100,10 +100,11 @@ def single_step(vectors: int):
 
 def together(vectors: int):
     """The intrinsic from a sum a field to their sum."""
-    kind = types.UniTuple(I32x16, vectors)
 
     @intrinsic
     def fold(typingctx, acc):
+        kind = types.UniTuple(I32x16.type, vectors)
+
         def codegen(context, builder, signature, args):
             total = context.get_value_type(kind)(None)
             for v in range(vectors):

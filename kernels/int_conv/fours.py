@@ -13,11 +13,11 @@ each, four to a byte, and
 """
 
 import numpy as np
-from numba import types
 
 from lowbit.kernels import dense, products, window
 from lowbit.kernels.dots import Dot
 from lowbit.kernels.entry import inner
+from lowbit.kernels.late import types
 from lowbit.kernels.requantize import finisher
 from lowbit.kernels.simd import I32, I64, intrinsic, load, offset, prefetch, splat, zeros
 from lowbit.spec import QuantSpec

@@ -8,8 +8,7 @@ stored here and nowhere else.
 
 from enum import IntEnum
 
-from numba import types
-
+from lowbit.kernels.entry import inner
 from lowbit.kernels.record import record
 from lowbit.kernels.simd import caller
 
@@ -75,9 +74,15 @@ INSTRUCTION = record(
     "kind",  # the Layout of an operand of codes
 )
 
-# program, scratch, first pixel, pixels, first channel, channels, stride
-SIGNATURE = types.void(*[types.int64] * 7)
-run_program = caller(7)
+ARGUMENTS = 7  # program, scratch, first pixel, pixels, first channel, channels, stride
+call = caller(ARGUMENTS)
+
+
+@inner
+def run_program(address, arguments):
+    if call(address, arguments) != 0:
+        raise RuntimeError("a program failed")
+
 
 # The scratch of a kernel. A run is at most RUN pixels; CHUNK channels at most lie side by side
 # unless groups force more, and never more than SCRATCH values in all.

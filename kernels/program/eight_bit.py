@@ -1,17 +1,15 @@
 """Instructions of 8-bit arithmetic, sixteen codes at a time; the reference says what each is."""
 
-from numba import types
-from numba.core import cgutils
-
 from lowbit.kernels import requantize
 from lowbit.kernels.codes import load_codes
 from lowbit.kernels.entry import inner
+from lowbit.kernels.late import INT64, cgutils, types
 from lowbit.kernels.program import Op, vectors
 from lowbit.kernels.program.vectors import LANES, load_f32, load_i32, store_i32
 from lowbit.kernels.requantize import MAGIC, lanes
 from lowbit.kernels.simd import I64, F32x16, I32x16, intrinsic, over, pointers
 
-as_i64 = pointers(types.int64)
+as_i64 = pointers(INT64)
 
 
 high_product = over(I32x16, I32x16, I32x16, I32x16)(requantize.high_product)
@@ -32,12 +30,12 @@ def times(builder, x, y):
     return builder.mul(x, y)
 
 
-@over(I32x16, I32x16, types.int64)
+@over(I32x16, I32x16, INT64)
 def shift_right(builder, x, count):
     return builder.ashr(x, vectors.splat(builder, builder.trunc(count, vectors.I32), LANES))
 
 
-@over(I32x16, I32x16, types.int64)
+@over(I32x16, I32x16, INT64)
 def byte(builder, x, place):
     upper = builder.ashr(x, lanes(x.type, 8))
     lower = builder.and_(x, lanes(x.type, 255))
@@ -62,8 +60,8 @@ def wide_product(typingctx, sums, constants, ends):
         total = requantize.clamp(builder, total, low, high, builder.icmp_signed)
         return builder.trunc(total, I32x16.llvm)
 
-    pair, three = types.UniTuple(I32x16, 2), types.UniTuple(I32x16, 3)
-    return I32x16(pair, three, types.UniTuple(types.int64, 2)), codegen
+    pair, three = types.UniTuple(I32x16.type, 2), types.UniTuple(I32x16.type, 3)
+    return I32x16.type(pair, three, types.UniTuple(types.int64, 2)), codegen
 
 
 @over(I32x16, F32x16)

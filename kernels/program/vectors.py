@@ -1,8 +1,8 @@
 """Sixteen channels at a time: the operations of a program, one LLVM instruction or two each."""
 
 from llvmlite import ir
-from numba import types
 
+from lowbit.kernels.late import FLOAT32, INT64, UINT16
 from lowbit.kernels.simd import (
     I1,
     I8,
@@ -71,7 +71,7 @@ def to_float(builder, n):
     return builder.sitofp(n, F32x16.llvm)
 
 
-@over(I32x16, types.int64)
+@over(I32x16, INT64)
 def fill(builder, value):
     return splat(builder, builder.trunc(value, I32), LANES)
 
@@ -91,7 +91,7 @@ def count_f32(builder, count, x, t):
     return builder.add(count, builder.zext(builder.fcmp_ordered(">=", x, t), count.type))
 
 
-@over(I32x16, I32x16, types.int64, types.int64)
+@over(I32x16, I32x16, INT64, INT64)
 def add_bits(builder, x, address, step):
     """x + step where the bit of the uint16 at an address is set."""
     bits = builder.bitcast(load(builder, address, I16), MASK)
@@ -99,7 +99,7 @@ def add_bits(builder, x, address, step):
     return builder.add(x, builder.select(bits, step, step.type(None)))
 
 
-@over(types.uint16, I32x16, types.int64, types.int64)
+@over(UINT16, I32x16, INT64, INT64)
 def bits_of(builder, x, low, shift):
     """Bit `shift` of every x - low."""
     low, shift = (splat(builder, builder.trunc(v, I32), LANES) for v in (low, shift))
@@ -121,11 +121,11 @@ def wide_to_float(builder, total):
     return builder.sitofp(total, F32x16.llvm)
 
 
-@over(I64x16, types.int64)
+@over(I64x16, INT64)
 def fill_wide(builder, value):
     return splat(builder, value, LANES)
 
 
-@over(F32x16, types.float32)
+@over(F32x16, FLOAT32)
 def fill_float(builder, value):
     return splat(builder, value, LANES)

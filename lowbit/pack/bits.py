@@ -29,12 +29,13 @@ def unpacked(data: np.ndarray, count: int, spec: QuantSpec) -> np.ndarray:
     """The codes of `count` indices; ValueError if an index or the last byte is not as written."""
     every = width(spec)
     index = data[:count] if every == 8 else indices(data, count, every)
-    if (index >= spec.levels).any():
+    if spec.levels < 2**every and (index >= spec.levels).any():
         raise ValueError(f"it keeps to {spec}")
-    if every > 8:
-        return (spec.lo + spec.step * index).astype(storage(spec))
-    alphabet = spec.lo + spec.step * np.arange(spec.levels)
-    return alphabet.astype(storage(spec))[index]
+    # lo + step index fits the type that holds codes, so that modulo its range is enough.
+    codes = index.astype(storage(spec))
+    codes *= np.int64(spec.step).astype(codes.dtype)
+    codes += np.int64(spec.lo).astype(codes.dtype)
+    return codes
 
 
 def indices(data: np.ndarray, count: int, every: int) -> np.ndarray:
@@ -42,7 +43,8 @@ def indices(data: np.ndarray, count: int, every: int) -> np.ndarray:
     stream = np.unpackbits(data, bitorder="little")
     if stream[count * every :].any():
         raise ValueError("its last byte is filled with zeros")
-    index: np.ndarray = np.zeros(count, np.uint8 if every <= 8 else np.int64)
-    for i in range(every):
-        index |= stream[i : count * every : every].astype(index.dtype) << i
+    kind: type = np.uint8 if every <= 8 else np.int64
+    index: np.ndarray = stream[: count * every : every].astype(kind)
+    for i in range(1, every):
+        index |= stream[i : count * every : every].astype(kind) << i
     return index

@@ -41,8 +41,17 @@ class Executor:
             # New for every run: a thread may still be looking at those of the last.
             meetings = np.zeros(len(self.steps) * MEETING, np.uint8)
             workers.run([partial(self.part, images, me, meetings) for me in range(self.threads)])
+            words = meetings.view(np.int64).reshape(len(self.steps), -1)
+            failed = np.flatnonzero(words[:, barrier.FAILED // 8])
+            self.check(int(failed[0]) + 1 if failed.size else 0)
         else:
-            self.loop(*self.where, images)
+            self.check(self.loop(*self.where, images))
 
     def part(self, images: int, me: int, meetings: np.ndarray) -> None:
         self.loop(*self.where, images, me, self.threads, meetings.ctypes.data, self.pause)
+
+    def check(self, failed: int) -> None:
+        """Refuses the number of a step, counted from 1, that a kernel gave up."""
+        if failed:
+            step = self.steps[failed - 1]
+            raise RuntimeError(f"{step.kernel.name} failed in {step.title}")

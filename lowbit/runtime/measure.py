@@ -62,7 +62,7 @@ def measured(rows: Sequence[Kernel], problem: Problem, w: np.ndarray, units: int
     x, zero = room(pixels * size), lined(problem.zeros())
     out = room(4 * units * problem.outs)
     program = assemble([{"op": Op.STORE_WORD, "at": out.ctypes.data, "row": 4 * problem.outs}])
-    runner = entry.compiled(generic.run, "program", programs.SIGNATURE).address
+    runner = entry.compiled(generic.run, "program", programs.ARGUMENTS).address
     held, runs = [], {}
     for kernel in rows:
         assert kernel.pack is not None

@@ -47,7 +47,7 @@ class Network:
         self.start = -self.memory.ctypes.data % arena.ALIGN
         runner = 0
         if not all(s.kernel.reference for s in steps):
-            runner = entry.compiled(generic.run, "program", programs.SIGNATURE).address
+            runner = entry.compiled(generic.run, "program", programs.ARGUMENTS).address
         for step in steps:
             step.settle(self.memory.ctypes.data + self.start, runner)
         self.execute, self.turns = Executor(steps, threads), Turns(threads)

@@ -22,7 +22,7 @@ def rows() -> tuple[list[Kernel], list[Kernel]]:
 
 def everything() -> Iterator[Job]:
     """Names, and what compiles them."""
-    yield "program", lambda: entry.compiled(generic.run, "program", programs.SIGNATURE)
+    yield "program", lambda: entry.compiled(generic.run, "program", programs.ARGUMENTS)
     yield "loop", loop.alone
     yield "loop_shared", loop.shared
     for kernel in rows()[0]:

@@ -62,7 +62,7 @@ def test_few_channels_are_not_for_it():
     from lowbit.kernels.problem import Problem
 
     problem = Problem(3, 8, x_spec=INT8, w_spec=INT8, layout=Layout.BYTE)
-    assert EMULATED.objections(problem) == ["needs 32 channels a group"]
+    assert EMULATED.objections(problem)[-1] == "needs 32 channels a group"
 
 
 @pytest.mark.slow

@@ -8,9 +8,9 @@ import llvmlite.binding as llvm
 import numpy as np
 import pytest
 from llvmlite import ir
-from numba import types
 
 from lowbit.kernels import cpu, dots, entry
+from lowbit.kernels.late import types
 from lowbit.kernels.simd import I64, intrinsic, load, store
 
 DOTS = {
@@ -70,7 +70,7 @@ def test_it_adds_four_products_a_lane(name):
     acc = rng.integers(-1000, 1000, dot.lanes).astype(np.int32)
     turned = x.view(np.int8) if dot.turns == dots.UBYTE else x
     want = acc + (turned.astype(np.int32) * w).sum(1)
-    entry.compiled(run, f"test_{name}").ctypes(acc.ctypes.data, x.ctypes.data, w.ctypes.data)
+    entry.compiled(run, f"test_{name}")(acc.ctypes.data, x.ctypes.data, w.ctypes.data)
     np.testing.assert_array_equal(acc, want)
 
 

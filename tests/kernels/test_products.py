@@ -83,7 +83,7 @@ def product(table: str, kernel, problem: Problem, x, w, splits: int = 1, front=F
         held["bias"] = guarded(bias, front=front)
     record = problem.record(
         block=kernel.tile[1] if kernel.tile else 1,
-        run_program=entry.compiled(generic.run, "program", program.SIGNATURE).address,
+        run_program=entry.compiled(generic.run, "program", program.ARGUMENTS).address,
         **{name: value.ctypes.data for name, value in held.items()},
     )
     ends = np.linspace(0, pixels, splits + 1).astype(int)

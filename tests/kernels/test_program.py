@@ -21,7 +21,7 @@ def run_both(steps, values: np.ndarray, out: np.ndarray) -> None:
     stride = (width + 63) // 64 * 64
     scratch = np.full((pixels + 1, stride), 77, values.dtype)
     scratch[:pixels, :width] = values
-    runner = entry.compiled(generic.run, "program", program.SIGNATURE).ctypes
+    runner = entry.compiled(generic.run, "program", program.ARGUMENTS)
     runner(code.ctypes.data, scratch.ctypes.data, 0, pixels, 0, width, stride)
     np.testing.assert_array_equal(out, want)
 
