@@ -1,11 +1,12 @@
 """An 8-bit graph as an ONNX model of float operators between quantize and dequantize nodes.
 
-ONNX Runtime joins a product with the nodes around it and computes form F, to the bit. Sums and
-averages of codes it computes in floats: those differ from ours by a code at ties. Weights of up
-to 2, 4 and 8 bits are stored as INT2 (opset 25), INT4 (21) and INT8 (13).
+ONNX Runtime joins a product with the nodes around it and computes form F, to the bit. Sums,
+averages and products of codes it computes in floats: those differ from ours by a code at ties,
+unless they are written as onnx_exact.py has them. Weights of up to 2, 4 and 8 bits are stored as
+INT2 (opset 25), INT4 (21) and INT8 (13).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -19,16 +20,29 @@ SUMS = (ops.Conv, ops.Linear, ops.MulCodes, ops.MatMul)
 WEIGHTS = ((2, TensorProto.INT2, 25), (4, TensorProto.INT4, 21), (8, TensorProto.INT8, 13))
 
 
-def to_onnx(graph: Graph) -> bytes:
-    """The model, its batch of any size. Raises InterchangeError for what ONNX cannot say."""
-    return Writer(graph).write()
+def to_onnx(graph: Graph, exact: bool = False) -> bytes:
+    """The model, its batch of any size. Raises InterchangeError for what ONNX cannot say.
+
+    `exact` writes sums and averages of codes as integer arithmetic, which gives our codes in any
+    runtime; without it they are float operators, which runtimes know how to join with the nodes
+    around them, and which `from_onnx` reads.
+    """
+    if not exact:
+        return Writer(graph, RULES).write()
+    from lowbit.interchange import onnx_exact
+
+    return Writer(graph, RULES | onnx_exact.RULES).write()
+
+
+Rule = Callable[["Writer", Node], None]
 
 
 class Writer(Sheet):
     """A tensor of codes is there as codes, `name.q`, and dequantized, under its own name."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, rules: Mapping[type, Rule]) -> None:
         super().__init__(graph)
+        self.rules = rules
         self.worth = worths(graph)
         self.made = {node.output: node for node in graph.nodes}
         self.opset = 13
@@ -43,7 +57,7 @@ class Writer(Sheet):
     def lower(self, node: Node) -> None:
         if isinstance(node.op, SUMS) or (isinstance(node.op, ops.Sub) and self.dequantizes(node)):
             return  # written with the node that reads it
-        rule = RULES.get(type(node.op))
+        rule = self.rules.get(type(node.op))
         if rule is None:
             raise InterchangeError(f"{node}: no rule writes it as ONNX")
         rule(self, node)
@@ -95,10 +109,15 @@ class Writer(Sheet):
         return node.inputs[0] in self.worth and node.inputs[1] in self.graph.constants
 
     def clamped(self, node: Node, made: str) -> str:
-        """With the activation that the codes' ends stand for; QuantizeLinear has the rest."""
+        """With the activation that the codes' ends stand for; QuantizeLinear has the rest. An
+        activation comes behind codes, for a product that has one is not joined with its nodes."""
         scale, z, lo, hi = node.op.to  # type: ignore[attr-defined]
         if (lo, hi) == (-128, 127):
             return made
+        worth = Parameters(scale, z)
+        self.quantize(made, f"{made}.q", worth)
+        codes = [f"{made}.q", *self.parameters(f"{made}.real", worth)]
+        made = self.emit("DequantizeLinear", codes, f"{made}.real")
         if (lo, hi) == (z, 127):
             return self.emit("Relu", [made], f"{made}.relu")
         ends = [np.array((end - z) * scale, np.float32) for end in (lo, hi)]
@@ -225,6 +244,46 @@ def placed(writer: Writer, node: Node, made: str, order: Order) -> None:
         writer.order[node.output] = order
 
 
+def pad(writer: Writer, node: Node) -> None:
+    assert isinstance(node.op, ops.Pad)
+    x, (scale, zero) = node.inputs[0], writer.codes(node.inputs[0])
+    order, amounts = writer.order[x], np.zeros((2, len(writer.order[x]) + 1), np.int64)
+    for axis, ends in enumerate(node.op.padding):
+        amounts[:, order[axis] + 1] = ends
+    number = np.array((node.op.value - zero) * np.float32(scale), np.float32)
+    operands = [
+        writer.constant(f"{node.output}.{role}", value)
+        for role, value in (("pads", amounts.reshape(-1)), ("number", number))
+    ]
+    placed(writer, node, writer.emit("Pad", [x, *operands], f"{node.output}.float"), order)
+
+
+def cut(writer: Writer, node: Node) -> None:
+    op, x = node.op, node.inputs[0]
+    assert isinstance(op, ops.Slice)
+    order = writer.order[x]
+    limits = {"start": op.start, "stop": op.stop, "axis": order[op.axis] + 1, "step": op.step}
+    operands = [
+        writer.constant(f"{node.output}.{role}", np.array([value], np.int64))
+        for role, value in limits.items()
+    ]
+    placed(writer, node, writer.emit("Slice", [x, *operands], f"{node.output}.float"), order)
+
+
+def resize(writer: Writer, node: Node) -> None:
+    """By whole numbers: elsewhere a float ratio may pick another pixel."""
+    assert isinstance(node.op, ops.ResizeNearest)
+    (x,), had = node.inputs, writer.types[node.inputs[0]].shape[:-1]
+    if any(n % s for n, s in zip(node.op.sides, had, strict=True)):
+        raise InterchangeError(f"{node}: sides are resized by whole numbers")
+    source, order = writer.image(x)
+    factors = [1, 1, *(n // s for n, s in zip(node.op.sides, had, strict=True))]
+    scales = writer.constant(f"{node.output}.factors", np.array(factors, np.float32))
+    options = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    made = writer.emit("Resize", [source, "", scales], f"{node.output}.float", **options)
+    placed(writer, node, made, order)
+
+
 def transpose(writer: Writer, node: Node) -> None:
     """Nothing but a change of names."""
     assert isinstance(node.op, ops.Transpose)
@@ -286,7 +345,7 @@ def dequantize(writer: Writer, node: Node) -> None:
     writer.emit("Identity", [inner.inputs[0]], node.output)
 
 
-RULES: dict[type, Callable[[Writer, Node], None]] = {
+RULES: dict[type, Rule] = {
     ops.RequantizeF: requantize,
     ops.QuantizeF: quantize,
     ops.AddF: add,
@@ -296,5 +355,8 @@ RULES: dict[type, Callable[[Writer, Node], None]] = {
     ops.Transpose: transpose,
     ops.Concat: concat,
     ops.Lookup: lookup,
+    ops.Pad: pad,
+    ops.Slice: cut,
+    ops.ResizeNearest: resize,
     ops.Mul: dequantize,
 }

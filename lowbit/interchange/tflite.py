@@ -52,11 +52,14 @@ class Writer:
 
     def waits(self, node: Node) -> bool:
         """Whether it is written with the node that reads it: a sum, or a dequantization's half."""
-        return isinstance(node.op, (ops.Sub, ops.Byte, *SUMS))
+        return isinstance(node.op, (ops.Sub, ops.Byte, ops.Spread, *SUMS))
 
     def place(self, name: str) -> int:
         """The index of a tensor, which is made when first asked for."""
         if name not in self.index:
+            made = self.made.get(name)
+            if made and self.waits(made):
+                raise InterchangeError(f"{made}: TensorFlow Lite has it in other operators alone")
             type_, worth = self.types[name], self.worth.get(name)
             shape = (self.batch, *type_.shape)
             values = (worth.scale, worth.zero_point) if worth else (None, 0)
@@ -156,22 +159,50 @@ def product(writer: Writer, node: Node, result: Node) -> None:
     scales = np.broadcast_to(graph.constant(result.inputs[-1]), len(weight))
     sums = weight.reshape(len(weight), -1).sum(1, dtype=np.int64)
     bias = graph.constant(result.inputs[-2]).astype(np.int64) + worth.zero_point * sums
+    wide = isinstance(result.op, ops.RequantizeWide)
+    bias_scales = worth.scale * scales.astype(np.float64)
+    offsets = writer.model.tensor(
+        f"{node.output} bias", bias.shape, "int64" if wide else "int32", bias, bias_scales
+    )
+    spread = writer.made.get(x)
+    if spread and isinstance(spread.op, ops.Spread):
+        transposed(writer, replace(node, inputs=(spread.inputs[0], w)), spread.op, result, offsets)
+        return
     options: dict[str, object] = {"fusedActivationFunction": activation(result)}
-    kind, source = "FULLY_CONNECTED", writer.place(x)
+    kind, source = "FULLY_CONNECTED", None
     if isinstance(node.op, ops.Conv):
         kind, source, weight = windowed(writer, node, weight, options)
-    tensors = (
-        source,
-        writer.model.tensor(w, weight.shape, "int8", weight, scales),
-        writer.model.tensor(
-            f"{node.output} bias",
-            bias.shape,
-            "int64" if isinstance(result.op, ops.RequantizeWide) else "int32",
-            bias,
-            (worth.scale * scales.astype(np.float64)),
-        ),
-    )
-    writer.operator(kind, tensors, result, **options)
+    values = writer.model.tensor(w, weight.shape, "int8", weight, scales)
+    inputs = (writer.place(x) if source is None else source, values, offsets)
+    writer.operator(kind, inputs, result, **options)
+
+
+def transposed(writer: Writer, node: Node, spread: ops.Spread, result: Node, offsets: int) -> None:
+    """A convolution over spread codes is a transposed one with its kernel turned round, of which
+    all is computed that there is and the middle kept."""
+    op, (x, w) = node.op, node.inputs
+    assert isinstance(op, ops.Conv)
+    weight, worth = writer.graph.constant(w), writer.codes(result.output, result)
+    kernel = weight.shape[1:-1]
+    plain = len(kernel) == 2 and op.groups == 1 and {*op.stride, *op.dilation} == {1}
+    starts = [k - 1 - before for k, (before, _) in zip(kernel, op.padding, strict=True)]
+    if not plain or min(starts) < 0 or activation(result):
+        raise InterchangeError(f"{node}: TensorFlow Lite's transposed convolution is plain")
+    scales = np.broadcast_to(writer.graph.constant(result.inputs[-1]), len(weight))
+    values = weight[:, ::-1, ::-1]
+    filters = writer.model.tensor(w, values.shape, "int8", values, scales)
+    *sides, outs = writer.types[result.output].shape
+    whole = [
+        (n - 1) * s + k
+        for n, s, k in zip(writer.types[x].shape, spread.stride, kernel, strict=False)
+    ]
+    full = writer.between(f"{node.output} whole", (*whole, outs), result.output, worth)
+    shape = writer.indices(f"{node.output} shape", (writer.batch, *whole, outs))
+    options = dict(zip(("strideH", "strideW"), spread.stride, strict=True)) | {"padding": VALID}
+    inputs = (shape, filters, writer.place(x), offsets)
+    writer.model.operator("TRANSPOSE_CONV", inputs, [full], **options)
+    ends = [start + side for start, side in zip(starts, sides, strict=True)]
+    sliced(writer, full, (0, *starts, 0), (writer.batch, *ends, outs), (1, 1, 1, 1), result)
 
 
 def windowed(writer: Writer, node: Node, weight: np.ndarray, options: dict):
@@ -272,6 +303,10 @@ def cut(writer: Writer, node: Node) -> None:
     begin, end, step = [0] * (len(shape) + 1), [writer.batch, *shape], [1] * (len(shape) + 1)
     axis = node.op.axis + 1
     begin[axis], end[axis], step[axis] = node.op.start, node.op.stop, node.op.step
+    sliced(writer, writer.place(node.inputs[0]), begin, end, step, node)
+
+
+def sliced(writer: Writer, source: int, begin, end, step, node: Node) -> None:
     limits = [
         writer.indices(f"{node.output} {what}", values)
         for what, values in (("begin", begin), ("end", end), ("step", step))
@@ -279,7 +314,7 @@ def cut(writer: Writer, node: Node) -> None:
     masks = dict.fromkeys(
         ("beginMask", "endMask", "ellipsisMask", "newAxisMask", "shrinkAxisMask"), 0
     )
-    writer.operator("STRIDED_SLICE", [writer.place(node.inputs[0]), *limits], node, **masks)
+    writer.operator("STRIDED_SLICE", [source, *limits], node, **masks)
 
 
 def resize(writer: Writer, node: Node) -> None:
