@@ -35,6 +35,30 @@ def test_what_is_written_is_read_back(bits, integer_only):
     np.testing.assert_array_equal(Network(again, 16)(given), Network(graph, 16)(given))
 
 
+class Places(nn.Module):
+    """What is moved, and activations that clamp in the midst of the codes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Conv2d(1, 4, 3), nn.Conv2d(4, 4, 3)
+
+    def forward(self, x):
+        y = nn.functional.interpolate(self.a(x), scale_factor=2)
+        y = torch.cat([y, nn.functional.pad(self.b(y).relu(), (1, 1, 0, 2), value=1.0)], 2)
+        return nn.functional.relu6(y[:, 1:, ::3])
+
+
+def test_what_moves_codes_is_read_back():
+    torch.manual_seed(0)
+    x = torch.randn(8, 1, 9, 9)
+    graph = ptq(Places().eval(), [x], form="F", integer_only=True)
+    given = np.random.default_rng(0).integers(-128, 128, x.shape).astype(np.int8)
+    again = from_onnx(to_onnx(graph))
+    floats = [n for n in again.nodes if isinstance(n.op, ops.Relu | ops.Clamp | ops.Div)]
+    assert not floats
+    np.testing.assert_array_equal(Network(again, 8)(given), Network(graph, 8)(given))
+
+
 def float_model() -> bytes:
     """The network as a float ONNX model, node by node."""
     model, nodes, constants, name = network(), [], [], "x"

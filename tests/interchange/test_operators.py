@@ -55,7 +55,7 @@ OPERATORS: dict[str, tuple[str, Callable[[str, bool], list[Case]]]] = {
             cases.mean(f, 900 if much else 5, *w) for w in ((2, 2, 0), (3, 1, 1), (5, 5, 0))
         ],
     ),
-    "mean": ("DFW", lambda f, much: [cases.mean(f, 59000 if much else 5, 10, 1, 0)]),
+    "mean": ("DFW", lambda f, much: [cases.mean(f, 59_000 if much else 5, 3, 1, 0, side=3)]),
     "max pool": ("DFW", lambda f, m: [cases.moved(f, 4000 if m else 4, ops.MaxPool(*UNDILATED))]),
     "pad": (
         "DFW",

@@ -192,8 +192,8 @@ def factors(form: str, scales, rounds: int = 1) -> Case:
     return a.pair(nodes, shape, (x, y), known), inputs
 
 
-def mean(form: str, images: int, kernel: int, stride: int, pad: int) -> Case:
-    a, shape = Arithmetic(form), (10, 10, 17)
+def mean(form: str, images: int, kernel: int, stride: int, pad: int, side: int = 10) -> Case:
+    a, shape = Arithmetic(form), (side, side, 17)
     op = ops.MeanCodes((kernel, kernel), (stride, stride), ((pad, pad), (pad, pad)))
     x = a.random(np.random.default_rng(kernel), images, *shape)
     return a.unary(Node(op, ("x.codes",), "y"), shape), (x,)
