@@ -25,7 +25,7 @@ from results_csv import append, read
 from torch import Tensor, nn
 
 import lowbit
-from lowbit import pack
+from lowbit import pack, zoo
 from lowbit.data import load_fashion_mnist
 from lowbit.ir import Graph
 from lowbit.qat import QuantizedTraining
@@ -172,7 +172,7 @@ def small(work: Path, test: Test, seed: int, done: set[str]) -> Iterator[dict]:
 
 
 def large(test: Test, done: set[str]) -> Iterator[dict]:
-    model = lowbit.zoo.create_model("vgg_mini.float_fmnist").eval()
+    model = zoo.create_model("vgg_mini.float_fmnist").eval()
     found = Rows(model, test, 0, done, "vgg_mini, ")
     yield from found.of({FLOAT: lambda: found.floats(model)})
     yield from found.of({n: partial(found.calibrated, CALIBRATED[n]) for n in LARGE})

@@ -170,6 +170,8 @@ def examples(data: str, samples: int) -> list["Tensor"]:
         array = found.train_images[:samples, None].astype(np.float32) / np.float32(255)
     else:
         array = from_file(Path(data))[:samples]
+        if not array.size:
+            raise ValueError(f"{data}: there are no examples in it: a few dozen are enough")
     return list(torch.from_numpy(np.ascontiguousarray(array)).split(BATCH))
 
 

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 Model = Annotated[
     str,
     typer.Argument(
-        help="Where the model is: module:name, of a torch module or of a function that makes one. "
-        "Modules in the current folder are found. For example lowbit.zoo.larq_cnn:larq_cnn."
+        help="Where the model is: module:name, of a torch module or of a function that makes one "
+        "(modules in the current folder are found; for example lowbit.zoo.larq_cnn:larq_cnn), a "
+        "name of the zoo, or an .onnx file of floats."
     ),
 ]
 Checkpoint = Annotated[
@@ -145,12 +146,14 @@ def example(shape: str) -> "Tensor":
 
 
 def built(where: str) -> "nn.Module":
-    """What `module:name` names, called if it is a function or class."""
+    """What `module:name` names, called if it is a function or class; or a file, or of the zoo."""
     from torch import nn
 
+    if where.endswith(".onnx"):
+        return from_onnx_file(Path(where))
     module, colon, name = where.partition(":")
     if not (module and colon and name):
-        raise typer.BadParameter(f"a model is given as module:name, not {where!r}")
+        return of_zoo(where)
     sys.path.insert(0, str(Path.cwd()))
     try:
         found = importlib.import_module(module)
@@ -166,6 +169,26 @@ def built(where: str) -> "nn.Module":
     if not isinstance(made, nn.Module):
         raise ValueError(f"{where} is {type(made).__name__}, not a torch module")
     return made
+
+
+def from_onnx_file(path: Path) -> "nn.Module":
+    from lowbit.interchange import InterchangeError, float_module
+
+    try:
+        return float_module(path.read_bytes())
+    except InterchangeError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def of_zoo(name: str) -> "nn.Module":
+    from lowbit import zoo
+
+    if name not in zoo.list_models():
+        raise ValueError(
+            f"no model {name!r}: it is module:name, a name that `lowbit zoo list` shows, or an "
+            ".onnx file"
+        )
+    return zoo.create_model(name)
 
 
 def restored(where: str, checkpoint: Path) -> "nn.Module":

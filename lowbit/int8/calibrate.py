@@ -83,8 +83,12 @@ def calibrate(captured: Captured, data: Iterable[Batch]) -> dict[Node, Statistic
         if node not in hidden:
             seen.setdefault(first, Statistics(first.name)).see(x.float())
 
-    for batch in batches_of(data, captured):
-        interpret(captured, batch, see)
+    for number, batch in enumerate(batches_of(data, captured), 1):
+        try:
+            interpret(captured, batch, see)
+        except RuntimeError as error:  # torch's, of a program that fixes the size of its batches
+            reason = str(error).splitlines()[0]
+            raise CalibrationError(f"batch {number}: the model cannot run it: {reason}") from None
         for statistics in seen.values():
             statistics.end_batch()
     for node in captured.inputs:

@@ -117,8 +117,10 @@ def captured_from(model: nn.Module, batch: Batch | None) -> Captured:
         raise CalibrationError("the calibration data is empty: a few dozen examples are enough")
     parts = (batch,) if isinstance(batch, Tensor) else tuple(batch)
     count = inputs_of(model, parts)
-    if not count or not all(isinstance(p, Tensor) and len(p) for p in parts[:count]):
+    if not count or not all(isinstance(p, Tensor) for p in parts[:count]):
         raise CalibrationError("a batch is a tensor, or a sequence that begins with the inputs")
+    if not all(map(len, parts[:count])):
+        raise CalibrationError("batch 1 is empty: a few dozen examples are enough")
     return capture(model, parts[:count])
 
 

@@ -8,6 +8,7 @@ HOMES = {
     "to_tflite": "tflite",
     "to_onnx": "onnx_write",
     "from_onnx": "onnx_read",
+    "float_module": "onnx_floats",
     "to_qonnx": "qonnx",
 }
 

@@ -60,6 +60,24 @@ def test_debug_of_floats_and_of_low_bits(lowbit, mine, tmp_path):
     assert (tmp_path / "p.png").exists()
 
 
+def test_a_network_of_the_zoo_and_one_in_onnx_are_models_too(lowbit, tmp_path):
+    ran = lowbit("ptq", "vgg_mini.float_fmnist", "fashion_mnist_subset", "net.st", "--samples", "5")
+    assert ran.returncode == 0, ran.stderr
+    ran = lowbit("ptq", "vgg_mni", "fashion_mnist_subset", "none.st")
+    assert ran.returncode == 1
+    assert "lowbit zoo list" in ran.stderr
+
+    onnx = pytest.importorskip("onnx")
+    w = onnx.numpy_helper.from_array(np.ones((3, 6), np.float32), "w")
+    ends = [onnx.helper.make_tensor_value_info(n, 1, ["N", s]) for n, s in (("x", 6), ("y", 3))]
+    node = onnx.helper.make_node("Gemm", ["x", "w"], ["y"], "dense", transB=1)
+    graph = onnx.helper.make_graph([node], "net", ends[:1], ends[1:], [w])
+    (tmp_path / "net.onnx").write_bytes(onnx.helper.make_model(graph).SerializeToString())
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(30, 6)))
+    assert lowbit("ptq", "net.onnx", "x.npy", "mine.st").returncode == 0
+    assert "linear" in lowbit("debug", "net.onnx", "x.npy").stdout
+
+
 @pytest.mark.parametrize(
     ("model", "data", "more", "said"),
     [
@@ -70,12 +88,19 @@ def test_debug_of_floats_and_of_low_bits(lowbit, mine, tmp_path):
         ("mine:odd", "zeros.npy", (), "always 0.0"),
         ("mine:odd", "nan.npy", (), "not finite"),
         ("mine:odd", "ints.npy", (), "float32 or uint8"),
+        ("mine:odd", "empty.npy", (), "no examples"),
+        ("mine:odd", "wide.npy", (), "could not record"),
         ("mine:signs", "x.npy", ("--method", "magic"), "no method 'magic'"),
+        ("none.onnx", "x.npy", (), "none.onnx: No such file"),
+        ("bad.onnx", "x.npy", (), "bad.onnx: "),
     ],
 )
 def test_mistakes_are_one_line(lowbit, mine, tmp_path, model, data, more, said):
     np.save(tmp_path / "zeros.npy", np.zeros((4, 6)))
     np.save(tmp_path / "nan.npy", np.full((4, 6), np.nan))
+    np.save(tmp_path / "empty.npy", np.zeros((0, 6)))
+    np.save(tmp_path / "wide.npy", np.ones((4, 7)))
+    (tmp_path / "bad.onnx").write_bytes(b"\x08\x07 no model")
     np.save(tmp_path / "ints.npy", np.ones((4, 6), np.int32))
     ran = lowbit("ptq", model, data, "net.safetensors", *more)
     assert ran.returncode == 1

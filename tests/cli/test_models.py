@@ -93,6 +93,11 @@ def test_what_is_wrong_is_said(lowbit, mine, tmp_path, model, weights, message):
     assert not (tmp_path / "net.safetensors").exists()
 
 
-@pytest.mark.parametrize("arguments", [("nocolon",), ("mine:model", "--input-shape", "a,b")])
-def test_a_mistaken_command_line(lowbit, mine, arguments):
-    assert lowbit("summary", *arguments).returncode == 2
+def test_a_mistaken_command_line(lowbit, mine):
+    assert lowbit("summary", "mine:model", "--input-shape", "a,b").returncode == 2
+
+
+def test_what_is_no_model_is_told_what_is(lowbit):
+    ran = lowbit("summary", "nocolon")
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("error: no model 'nocolon': it is module:name")

@@ -158,6 +158,20 @@ def test_bad_data_is_refused(plain_case, spoil, message):
         ptq(model, spoil(batches))
 
 
+class OfTwo(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.linear(x).reshape(2, 4)
+
+
+def test_a_model_that_fixes_its_batch_is_refused_in_a_line():
+    with pytest.raises(CalibrationError, match=r"batch 1: the model cannot run it: shape"):
+        ptq(OfTwo().eval(), [torch.randn(3, 4)])
+
+
 def test_a_data_loader_with_labels_will_do(plain_case):
     model, batches = plain_case
     loader = ((x, torch.zeros(len(x))) for x in batches)
