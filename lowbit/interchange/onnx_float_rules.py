@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lowbit.interchange.onnx_model import Step, demand
-from lowbit.interchange.onnx_read import window
+from lowbit.interchange.onnx_read.pools import window
 
 FLOAT = 1  # ONNX's number for float32
 
