@@ -44,12 +44,16 @@ def ptq(
     samples: Samples = 100,
     method: Method = "minmax",
     weight_bits: Bits = 8,
+    activation_bits: Annotated[int, typer.Option(help="8, or 16 in form D.")] = 8,
     per_tensor: Tensorwise = False,
     form: Annotated[
         str, typer.Option(help="D: TensorFlow Lite's reference; F: XNNPACK and ONNX Runtime.")
     ] = "D",
     integer_only: Annotated[
         bool, typer.Option("--integer-only", help="Codes in and out; refuse what stays float.")
+    ] = False,
+    unsigned_ends: Annotated[
+        bool, typer.Option("--uint8", help="With --integer-only: uint8 codes, not int8.")
     ] = False,
     equalized: Annotated[bool, typer.Option("--equalize", help="Even out channels.")] = False,
     bias_corrected: Annotated[
@@ -68,7 +72,9 @@ def ptq(
         methods(network, batches, method),
         per_channel=not per_tensor,
         weight_bits=weight_bits,
+        activation_bits=activation_bits,
         integer_only=integer_only,
+        unsigned_ends=unsigned_ends,
         form=form,
         equalized=equalized,
         bias_corrected=bias_corrected,

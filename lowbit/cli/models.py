@@ -40,13 +40,14 @@ class Format(StrEnum):
     onnx = auto()
     qonnx = auto()
 
-    def write(self, graph: "Graph", out: Path) -> None:
+    def write(self, graph: "Graph", out: Path, exact: bool = False) -> None:
         if self is Format.lowbit:
             graph.save(out)
             return
         from lowbit import interchange
 
-        out.write_bytes(getattr(interchange, f"to_{self}")(graph))
+        options = {"exact": exact} if self is Format.onnx else {}
+        out.write_bytes(getattr(interchange, f"to_{self}")(graph, **options))
 
 
 def export(
@@ -65,6 +66,10 @@ def export(
         Format,
         typer.Option(help="8-bit networks go to tflite or onnx, low-bit ones to qonnx."),
     ] = Format.lowbit,
+    exact: Annotated[
+        bool,
+        typer.Option("--exact", help="ONNX alone: sums of codes as integers, equal to the bit."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Turn a trained model into one file of integers, which runs without torch.
@@ -78,7 +83,7 @@ def export(
         graph, out = pack.load(model), checkpoint
     else:
         graph = lowbit.export(restored(model, checkpoint), example(input_shape))
-    to.write(graph, out)
+    to.write(graph, out, exact)
     size = out.stat().st_size
     report = {"file": str(out), "bytes": size, "nodes": len(graph.nodes), "notes": graph.notes}
     if as_json:

@@ -18,7 +18,7 @@ from lowbit.int8.coding import Coded, Rounded, above
 from lowbit.int8.parameters import least_scales, weight_codes, weight_scales
 from lowbit.int8.sharing import MOVERS, behind_low_bit, fused, is_float
 from lowbit.ir import Graph, TensorType, ops
-from lowbit.spec import Codes, Parameters, QuantSpec, signed
+from lowbit.spec import Codes, Parameters, QuantSpec, signed, unsigned
 
 REQUANTIZE: dict[str, type] = {"D": ops.RequantizeD, "F": ops.RequantizeF}
 QUANTIZE: dict[str, type] = {"D": ops.QuantizeD, "F": ops.QuantizeF}
@@ -35,6 +35,7 @@ class Settings:
     per_channel: bool = True
     integer_only: bool = False
     activation_bits: int = 8
+    unsigned_ends: bool = False  # codes in and out are uint8
 
     @property
     def codes(self) -> QuantSpec:
@@ -77,7 +78,25 @@ class Int8Lowering(Lowering):
 
     def output(self, node: Node) -> Value:
         """Codes stay codes where `integer_only` asks for them: they have a scale."""
-        return self.natural(self.value(node), node)
+        value = self.natural(self.value(node), node)
+        if not self.settings.unsigned_ends or value.name not in self.codes:
+            return value
+        scale, zero = self.codes[value.name]
+        spec, shifted = self.end(Parameters(scale, zero))
+        return self.requantize(
+            node,
+            value,
+            input_scale=scale,
+            worth=Parameters(scale, shifted),
+            bias=-zero,
+            clamp=(spec.lo, spec.hi),
+        )
+
+    def end(self, worth: Parameters) -> tuple[QuantSpec, int]:
+        """The alphabet of codes that come in or go out, and their zero point."""
+        if not self.settings.unsigned_ends:
+            return self.settings.codes, worth.zero_point
+        return unsigned(8), worth.zero_point - self.settings.codes.lo
 
     def known(self, node: Node) -> bool:
         return node.target in RULES or elementwise.is_identity(node) or not is_float(node)
@@ -93,8 +112,8 @@ class Int8Lowering(Lowering):
         if type_.spec is None and not self.settings.integer_only:
             return
         if type_.spec is None:
-            spec, worth = self.settings.codes, self.parameters[node]
-            zero = worth.zero_point
+            worth = self.parameters[node]
+            spec, zero = self.end(worth)
         else:
             spec, worth, zero = type_.spec, self.parameters[node], 0
         axes = tuple(range(len(type_.shape)))

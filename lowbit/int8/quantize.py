@@ -39,6 +39,7 @@ def ptq(
     weight_bits: int = 8,
     activation_bits: int = 8,
     integer_only: bool = False,
+    unsigned_ends: bool = False,
     form: str = "D",
     equalized: bool = False,
     bias_corrected: bool = False,
@@ -50,8 +51,8 @@ def ptq(
     are run once. `method` finds the ranges, one for all tensors or one each by their names, as
     `lowbit.int8.debug.best_methods` gives them. `form` is the arithmetic: "D", TensorFlow Lite's
     reference, or "F", XNNPACK's and ONNX Runtime's. What has no 8-bit rule stays float, and
-    `graph.notes` says so; with `integer_only` inputs and outputs are codes and such an operation
-    is refused by name.
+    `graph.notes` says so; with `integer_only` inputs and outputs are codes (int8, or uint8 with
+    `unsigned_ends`) and such an operation is refused by name.
     `equalized` evens out channels across layers first, for per-tensor weights above all.
     `activation_bits` of 16 are symmetric, with 8-bit weights and sums of 48 bits: TensorFlow Lite's
     16x8, in form D alone; what has no kernel there (softmax, products of two tensors) stays float.
@@ -59,13 +60,17 @@ def ptq(
     the mean error of rounded weights out of the biases. Either keeps the data, to run it again.
     """
     check(method, form, weight_bits, activation_bits)
+    if unsigned_ends and not (integer_only and activation_bits == 8):
+        raise ValueError("unsigned_ends are uint8 codes in and out: with integer_only, at 8 bits")
     if bias_corrected or adaptive:
         batches = list(batches)
     captured, seen = prepare(model, batches, equalized)
     rounded = adaround(captured, batches, weight_bits, per_channel) if adaptive else {}
     if bias_corrected:
         correct_biases(captured, batches, weight_bits, per_channel, rounded)
-    settings = Settings(form, weight_bits, per_channel, integer_only, activation_bits)
+    settings = Settings(
+        form, weight_bits, per_channel, integer_only, activation_bits, unsigned_ends
+    )
     parameters = chosen(captured, seen, method, symmetric, settings.codes)
     return lower(captured, parameters, settings, rounded)
 

@@ -13,15 +13,18 @@ from lowbit.interchange import onnx_write
 from lowbit.interchange.onnx_sheet import Order, TensorProto, geometry
 from lowbit.interchange.onnx_write import Writer
 from lowbit.ir import Node, ops
+from lowbit.spec import INT8
 
 LIFT = 2**31  # B of equation (1): what is shifted fits int32
 
 
 def numbers(writer: Writer, name: str, order: Order, kind: int) -> str:
     """The codes of a tensor, in another type."""
-    codes, end = writer.arranged(name, order), "".join(map(str, order))
-    writer.quantize(codes, f"{name}.{end}.codes", writer.codes(name))
-    return writer.emit("Cast", [f"{name}.{end}.codes"], f"{name}.{end}.{kind}", to=kind)
+    real, stem = writer.arranged(name, order), f"{name}.{''.join(map(str, order))}"
+    if f"{stem}.codes" not in writer.written:
+        writer.quantize(real, f"{stem}.codes", writer.codes(name), writer.types[name].spec or INT8)
+    wide = f"{stem}.{kind}"
+    return wide if wide in writer.written else writer.emit("Cast", [f"{stem}.codes"], wide, to=kind)
 
 
 class Integers:

@@ -31,6 +31,7 @@ class Sheet:
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: dict[str, onnx.TensorProto] = {}
         self.order: dict[str, Order] = {}
+        self.written: set[str] = set()
 
     def constant(self, name: str, value: np.ndarray, kind: int | None = None) -> str:
         if kind is None:
@@ -42,6 +43,7 @@ class Sheet:
         return name
 
     def emit(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
+        self.written.add(output)
         self.nodes.append(helper.make_node(kind, inputs, [output], output, **attributes))
         return output
 
@@ -56,6 +58,8 @@ class Sheet:
         if found == order:
             return self.emit("Identity", [name], output)
         output = output or f"{name}.{''.join(map(str, order))}"
+        if output in self.written:
+            return output
         return self.emit("Transpose", [name], output, perm=[0, *permutation])
 
     def natural(self, name: str) -> str:

@@ -14,7 +14,7 @@ from lowbit.interchange.errors import InterchangeError
 from lowbit.interchange.onnx_sheet import Order, Sheet, TensorProto, geometry, helper, onnx
 from lowbit.interchange.parameters import recodes_input, worths
 from lowbit.ir import Graph, Node, ops
-from lowbit.spec import Parameters, QuantSpec
+from lowbit.spec import INT8, Parameters, QuantSpec
 
 SUMS = (ops.Conv, ops.Linear, ops.MulCodes, ops.MatMul)
 WEIGHTS = ((2, TensorProto.INT2, 25), (4, TensorProto.INT4, 21), (8, TensorProto.INT8, 13))
@@ -76,23 +76,24 @@ class Writer(Sheet):
         type_ = self.types[name]
         self.arranged(name, tuple(range(len(type_.shape))), f"{name}.out")
         if name in self.worth:
-            self.quantize(f"{name}.out", f"{name}.codes", self.worth[name])
+            self.quantize(f"{name}.out", f"{name}.codes", self.worth[name], type_.spec or INT8)
         stored = f"{name}.codes" if name in self.worth else f"{name}.out"
         return helper.make_tensor_value_info(stored, element(type_.spec), ["N", *type_.shape])
 
-    def parameters(self, name: str, worth: Parameters) -> list[str]:
-        """Scale and zero point."""
+    def parameters(self, name: str, worth: Parameters, spec: QuantSpec = INT8) -> list[str]:
+        """Scale and zero point, whose type is that of the codes."""
+        kind = np.int8 if spec.lo < 0 or spec.hi <= INT8.hi else np.uint8
         return [
             self.constant(f"{name}.scale", np.array(worth.scale, np.float32)),
-            self.constant(f"{name}.zero", np.array(worth.zero_point, np.int8)),
+            self.constant(f"{name}.zero", np.array(worth.zero_point, kind)),
         ]
 
-    def quantize(self, x: str, codes: str, worth: Parameters) -> None:
-        self.emit("QuantizeLinear", [x, *self.parameters(codes, worth)], codes)
+    def quantize(self, x: str, codes: str, worth: Parameters, spec: QuantSpec = INT8) -> None:
+        self.emit("QuantizeLinear", [x, *self.parameters(codes, worth, spec)], codes)
 
     def dequantize(self, name: str, codes: str) -> None:
-        worth = self.codes(name)
-        self.emit("DequantizeLinear", [codes, *self.parameters(codes, worth)], name)
+        worth, spec = self.codes(name), self.types[name].spec or INT8
+        self.emit("DequantizeLinear", [codes, *self.parameters(codes, worth, spec)], name)
 
     def codes(self, name: str) -> Parameters:
         if name not in self.worth:
@@ -102,7 +103,8 @@ class Writer(Sheet):
     def finish(self, node: Node, made: str, order: Order) -> None:
         """Quantizes a float tensor and gives it back to floats."""
         self.order[node.output] = order
-        self.quantize(made, f"{node.output}.q", self.codes(node.output))
+        spec = self.types[node.output].spec or INT8
+        self.quantize(made, f"{node.output}.q", self.codes(node.output), spec)
         self.dequantize(node.output, f"{node.output}.q")
 
     def dequantizes(self, node: Node) -> bool:
@@ -128,7 +130,7 @@ class Writer(Sheet):
 def element(spec: QuantSpec | None) -> int:
     if spec is None:
         return TensorProto.FLOAT
-    return TensorProto.INT8 if spec.lo < 0 else TensorProto.UINT8
+    return TensorProto.INT8 if spec.lo < 0 or spec.hi <= INT8.hi else TensorProto.UINT8
 
 
 def requantize(writer: Writer, node: Node) -> None:
@@ -138,7 +140,10 @@ def requantize(writer: Writer, node: Node) -> None:
         writer.order[node.output] = writer.order[name]
         writer.finish(node, name, writer.order[name])
     elif source is None or not isinstance(source.op, SUMS):
-        raise InterchangeError(f"{node}: it requantizes no product")
+        same = node.op.input_scale == node.op.to.scale  # type: ignore[attr-defined]
+        if not same or node.inputs[0] not in writer.worth:
+            raise InterchangeError(f"{node}: it requantizes no product")
+        writer.finish(node, node.inputs[0], writer.order[node.inputs[0]])
     elif isinstance(source.op, ops.MulCodes | ops.MatMul):
         pair(writer, source, node)
     else:

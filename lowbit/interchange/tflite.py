@@ -144,6 +144,8 @@ def requantize(writer: Writer, node: Node) -> None:
     ):
         writer.index[node.output] = writer.place(node.inputs[0])
     elif source is None or not isinstance(source.op, SUMS):
+        if isinstance(node.op, ops.RequantizeF) and node.op.input_scale != node.op.to.scale:
+            raise InterchangeError(f"{node}: XNNPACK has other arithmetic from codes to codes")
         writer.operator("QUANTIZE", [writer.place(node.inputs[0])], node)
     elif isinstance(source.op, ops.MulCodes):
         operands = [writer.place(name) for name in source.inputs]

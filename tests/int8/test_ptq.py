@@ -57,6 +57,22 @@ def test_integers_alone_say_the_same_as_floats_at_the_ends(plain_case):
     np.testing.assert_array_equal(got, logits)
 
 
+def test_ends_of_uint8_are_those_of_int8_moved(plain_case):
+    model, batches = plain_case
+    inner = ptq(model, batches, integer_only=True)
+    outer = ptq(model, batches, integer_only=True, unsigned_ends=True)
+    x = np.random.default_rng(0).integers(-128, 128, batches[0].shape)
+    (want,), (got,) = (
+        evaluate(inner, x.astype(np.int8)),
+        evaluate(outer, (x + 128).astype(np.uint8)),
+    )
+    assert [t.dtype for t in outer.inputs.values()] == [got.dtype] == [np.uint8]
+    np.testing.assert_array_equal(got.astype(int) - 128, want)
+    np.testing.assert_array_equal(Network(outer, 5)((x + 128).astype(np.uint8)), got)
+    with pytest.raises(ValueError, match="with integer_only"):
+        ptq(model, batches, unsigned_ends=True)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_gives_a_usable_network(plain_case, method):
     model, batches = plain_case

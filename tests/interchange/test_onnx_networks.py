@@ -10,6 +10,7 @@ import onnx
 
 from lowbit.int8 import ptq
 from lowbit.interchange import InterchangeError
+from lowbit.interchange.onnx_read import from_onnx
 from lowbit.interchange.onnx_write import to_onnx
 from lowbit.runtime import Network
 
@@ -51,12 +52,34 @@ class Branches(nn.Module):
         return nn.functional.avg_pool1d(torch.bmm(y, y.transpose(1, 2)), 2).transpose(1, 2) - 1
 
 
-def test_sums_and_averages_are_a_code_apart_at_most(onnxruntime):
+def branches() -> tuple:
     torch.manual_seed(0)
     x = torch.randn(16, 1, 6, 6)
     graph = ptq(Branches().eval(), [x], form="F", integer_only=True)
     given = np.random.default_rng(0).integers(-128, 128, x.shape).astype(np.int8)
-    ours = Network(graph, 16)(given).astype(int)
+    return graph, given, Network(graph, 16)(given)
+
+
+def test_sums_averages_and_products_are_exact_as_integers(onnxruntime):
+    graph, given, ours = branches()
+    np.testing.assert_array_equal(onnxruntime(to_onnx(graph, exact=True), given), ours)
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_uint8_in_and_out(onnxruntime, exact):
+    x = torch.randn(16, 1, 12, 12)
+    graph = ptq(network(), [x], form="F", integer_only=True, unsigned_ends=True)
+    given = np.random.default_rng(0).integers(0, 256, x.shape).astype(np.uint8)
+    want, model = Network(graph, 16)(given), to_onnx(graph, exact)
+    got = onnxruntime(model, given)
+    assert got.dtype == want.dtype == np.uint8
+    np.testing.assert_array_equal(got, want)
+    np.testing.assert_array_equal(Network(from_onnx(model), 16)(given), want)
+
+
+def test_sums_and_averages_are_a_code_apart_at_most(onnxruntime):
+    graph, given, codes = branches()
+    ours = codes.astype(int)
     apart = abs(onnxruntime(to_onnx(graph), given) - ours)
     assert apart.max() <= 3
     assert (apart > 0).mean() < 0.2

@@ -19,17 +19,47 @@ spec.loader.exec_module(models)
 
 
 @pytest.mark.parametrize("form", ["D", "F"])
-@pytest.mark.parametrize("integer_only", [False, True])
-def test_a_network_is_the_same_everywhere(peers, form, integer_only):
+@pytest.mark.parametrize("codes", [None, np.int8, np.uint8])
+def test_a_network_is_the_same_everywhere(peers, form, codes):
     from lowbit.int8 import ptq
 
     model, batches = models.built("plain")
-    graph = ptq(model, batches, form=form, integer_only=integer_only)
+    ends = {"integer_only": codes is not None, "unsigned_ends": codes is np.uint8}
+    graph = ptq(model, batches, form=form, **ends)
     x = batches[0].numpy()
-    if integer_only:
-        x = np.random.default_rng(0).integers(-128, 128, x.shape).astype(np.int8)
+    if codes:
+        x = np.random.default_rng(0).integers(0, 256, x.shape).astype(np.uint8).view(codes)
     got = peers[form](to_tflite(graph, batch=len(x)), x)
     np.testing.assert_array_equal(got, Network(graph, batch=len(x))(x))
+
+
+@pytest.mark.parametrize("integer_only", [False, True])
+def test_activations_of_16_bits(peers, integer_only):
+    """TFLite Micro's 16x8: convolution, depthwise, linear, sum, pool and concatenation."""
+    from lowbit.int8 import ptq
+
+    model, batches = models.built("plain")
+    graph = ptq(model, batches, activation_bits=16, integer_only=integer_only)
+    x = batches[0].numpy()
+    if integer_only:
+        x = np.random.default_rng(0).integers(-32768, 32768, x.shape).astype(np.int16)
+    got = peers["D"](to_tflite(graph, batch=len(x)), x)
+    np.testing.assert_array_equal(got, Network(graph, batch=len(x))(x))
+
+
+@pytest.mark.parametrize("form", ["D", "F"])
+def test_shares_of_a_softmax(peers, form):
+    from torch import nn
+
+    from lowbit.int8 import ptq
+
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 6, 3), nn.Flatten(), nn.Linear(600, 10), nn.Softmax(1))
+    x = torch.randn(16, 1, 12, 12)
+    graph = ptq(model.eval(), [x], form=form, integer_only=True)
+    given = np.random.default_rng(0).integers(-128, 128, x.shape).astype(np.int8)
+    got = peers[form](to_tflite(graph, batch=16), given)
+    np.testing.assert_array_equal(got, Network(graph, batch=16)(given))
 
 
 @pytest.mark.parametrize("form", ["D", "F"])
