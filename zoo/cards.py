@@ -70,8 +70,9 @@ class Card:
 
     `accuracy` is the network's whose files these are; `spread` holds every seed's, this one's
     among them; `recipe` is the digest of what they were made by. Of a network that is `calibrated`,
-    `weights` are the float network's, by no training of its own. `test_images` counts bytes where
-    the data is text. Operations are multiply-accumulates for one image or one window of text.
+    `weights` are the float network's, by no training of its own; they are None where they are too
+    large to ship. `test_images` counts bytes where the data is text. Operations are
+    multiply-accumulates for one image or one window of text.
     """
 
     name: str
@@ -96,7 +97,7 @@ class Card:
     paper: str
     command: str
     graph: File
-    weights: File
+    weights: File | None
     versions: dict[str, str]
     notes: str = ""
     recipe: str = ""
@@ -120,7 +121,7 @@ def from_json(text: str) -> Card:
     said = json.loads(text)
     steps = said["preprocess"]
     steps |= {key: tuple(steps[key]) for key in ("mean", "std")}
-    said |= {key: File(**said[key]) for key in ("graph", "weights")}
+    said |= {key: File(**said[key]) for key in ("graph", "weights") if said[key]}
     said |= {"preprocess": Preprocessing(**steps), "input": tuple(said["input"])}
     return Card(**said)
 

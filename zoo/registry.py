@@ -83,6 +83,11 @@ def trained(card: Card) -> "nn.Module":
     from lowbit.schemes import Scheme
     from lowbit.zoo.weights import load_weights
 
+    if card.weights is None:
+        raise ValueError(
+            f"{card.name}: only its integer network is published, for lowbit.zoo.load: for torch, "
+            f"train it again: {card.command}"
+        )
     scheme = None if card.scheme is None else Scheme(**card.scheme)
     model = build(architecture(card.name), card.input, card.classes, scheme, card.exact)
     return load_weights(model, located(card.weights))

@@ -48,11 +48,12 @@ def show(name: Name, as_json: AsJson = False) -> None:
 
 @app.command()
 def fetch(name: Name, as_json: AsJson = False) -> None:
-    """Bring trained weights to this machine, and check them; prints where the two files are."""
+    """Bring trained weights to this machine, and check them; prints where the files are."""
     from lowbit.zoo.fetch import located
 
     card = zoo.card(name)
-    files = {"graph": str(located(card.graph)), "weights": str(located(card.weights))}
+    known = {"graph": card.graph, "weights": card.weights}
+    files = {key: str(located(file)) for key, file in known.items() if file}
     if as_json:
         print_json({"name": name, **files})
     else:

@@ -4,6 +4,7 @@ Sides are small here; the papers' own sizes, and the deeper networks of a family
 tier: recording a deep network takes torch.export longer than all the rest.
 """
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ import lowbit
 from lowbit import zoo
 from lowbit.ir import Graph, TensorType, ops, verify
 from lowbit.runtime import Network
-from lowbit.spec import BINARY
+from lowbit.spec import BINARY, QuantSpec
 from lowbit.zoo import real_to_binary
 
 SIDE = {224: 33}  # odd sides all the way down; AlexNets have none left to pool below 64
@@ -21,19 +22,18 @@ SHALLOW = (
     *("tfc", "cnv", "larq_tutorial", "lenet5", "lenet5_twn", "vgg_mini", "irnet_resnet20"),
     *("birealnet_mini", "reactnet18", "quicknet_small"),
 )
-GATED = ("real_to_binary18",)  # its scales are found in floats, from what it looks at
 ALL = [n for n in zoo.list_models() if len(zoo.architecture(n).input) == 3]  # of images
 EXPORTED = [name for name in ALL if "." not in name]
 
 
-def made(name: str, side: int = 0) -> tuple[nn.Module, Tensor]:
+def made(name: str, side: int = 0, images: int = 4) -> tuple[nn.Module, Tensor]:
     """A network with exact edges and pixels for it, both from a seed."""
     torch.manual_seed(0)
     channels, height, _ = zoo.architecture(name).input
     side = side or SIDES.get(name) or SIDE.get(height, height)
     shape = (channels, side, side)
     model = zoo.create_model(name, input_shape=shape, classes=10, exact=True)
-    return model, torch.randint(0, 256, (4, *shape)) / 255
+    return model, torch.randint(0, 256, (images, *shape)) / 255
 
 
 def step(model: nn.Module, x: Tensor) -> float:
@@ -53,8 +53,8 @@ def test_it_trains_a_step(name):
     assert any(not torch.equal(a, b) for a, b in zip(after, before, strict=True))
 
 
-def agrees(name: str, side: int = 0) -> None:
-    model, x = made(name, side)
+def agrees(name: str, side: int = 0, images: int = 4) -> None:
+    model, x = made(name, side, images)
     step(model, x)
     graph = lowbit.export(model.eval(), x)
     assert graph.notes == ()
@@ -77,20 +77,32 @@ def products(graph: Graph) -> list[tuple[TensorType, TensorType]]:
 
 
 def no_layer_falls_back_to_float(graph: Graph) -> None:
-    assert all(x.spec is not None and w.spec is not None for x, w in products(graph))
+    assert integer_products(graph) == len(products(graph))
+
+
+def integer_products(graph: Graph) -> int:
+    return sum(x.spec is not None and w.spec is not None for x, w in products(graph))
 
 
 def binary_products(graph: Graph) -> int:
     return sum(x.spec == w.spec == BINARY for x, w in products(graph))
 
 
-def binary_layers(model: nn.Module) -> int:
-    pairs = [
+def alphabets(model: nn.Module) -> list[tuple[QuantSpec, QuantSpec]]:
+    """Of the layers with both operands quantized."""
+    return [
         (m.weight_quantizer.spec, m.input_quantizer.spec)
         for m in model.modules()
         if getattr(m, "weight_quantizer", None) and getattr(m, "input_quantizer", None)
     ]
-    return pairs.count((BINARY, BINARY))
+
+
+def low_bit_layers(model: nn.Module) -> int:
+    return len(alphabets(model))
+
+
+def binary_layers(model: nn.Module) -> int:
+    return alphabets(model).count((BINARY, BINARY))
 
 
 @pytest.mark.parametrize("name", SHALLOW)
@@ -107,7 +119,23 @@ def test_the_deeper_ones_agree_as_well(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [n for n in EXPORTED if zoo.architecture(n).input[1] == 224])
 def test_it_agrees_at_the_size_of_the_paper(name):
-    agrees(name, 224)
+    agrees(name, 224, images=2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EXPORTED)
+def test_as_published_what_is_low_bit_stays_so(name):
+    """The paper's own input, classes and float layers, which torch sums in an order of its own."""
+    torch.manual_seed(0)
+    known, model = zoo.architecture(name), zoo.create_model(name)
+    x = torch.randint(0, 256, (2, *known.input)) / 255
+    step(model, x)
+    graph = lowbit.export(model.eval(), x)
+    found = Network(graph)(x[:1].numpy())
+    assert found.shape == (1, known.classes)
+    assert np.isfinite(found).all()
+    assert binary_products(graph) == binary_layers(model)
+    assert integer_products(graph) == low_bit_layers(model)
 
 
 def test_the_gates_of_real_to_binary_agree_with_torch():

@@ -78,6 +78,15 @@ def test_trained_weights_come_as_they_are(trained):
         zoo.create_model(trained.card.name, classes=5)
 
 
+def test_a_network_without_weights_for_torch_says_how_they_are_made(trained):
+    card = replace(trained.card, weights=None, command="python make.py")
+    trained.write(card)
+    assert zoo.card(card.name) == card
+    assert zoo.load(card.name)(np.zeros((1, 1, 28, 28), np.float32)).shape == (1, 10)
+    with pytest.raises(ValueError, match=r"for lowbit.zoo.load: .* again: python make\.py"):
+        zoo.create_model(card.name)
+
+
 def test_weights_of_another_model_are_refused(trained):
     trained.write(replace(trained.card, name="tfc.other", scheme=dict(vars_of("lsq:2"))))
     with pytest.raises(ValueError, match="not of this model: lacks"):

@@ -19,6 +19,7 @@ from lowbit.zoo.making.train import usable
 from lowbit.zoo.making.workshop import Workshop, write
 
 BUNDLED = 600_000  # bytes: files up to here ship in the package
+LARGEST = 4_000_000  # and weights for torch up to here, where there is no other place for them
 TASKS = {"python_topics": "the next byte of a text"}
 LICENCES = {"fashion_mnist": "MIT (data), Apache-2.0 (weights)"}
 
@@ -67,10 +68,7 @@ def new_card(shop: Workshop, recipe: Recipe, first: dict[str, Any]) -> Card:
         paper=known.paper,
         command="",
         graph=placed(shop, folder / "net.safetensors", f"{recipe.name}.safetensors", recipe.url),
-        weights=origin(shop, recipe)
-        or placed(
-            shop, folder / "weights.safetensors", f"{recipe.name}.torch.safetensors", recipe.url
-        ),
+        weights=origin(shop, recipe) or for_torch(shop, recipe, folder / "weights.safetensors"),
         versions={p: version(p) for p in ("torch", "lightning", "numpy", "numba")}
         | {"lowbit": lowbit.__version__},
         notes=recipe.notes,
@@ -83,6 +81,12 @@ def origin(shop: Workshop, recipe: Recipe) -> File | None:
     """What is calibrated has the weights of the float network that it was made from."""
     start = shop.card(shop.recipes[recipe.start]) if recipe.calibrate else None
     return start.weights if start else None
+
+
+def for_torch(shop: Workshop, recipe: Recipe, source: Path) -> File | None:
+    if source.stat().st_size > LARGEST and not recipe.url:
+        return None
+    return placed(shop, source, f"{recipe.name}.torch.safetensors", recipe.url)
 
 
 def placed(shop: Workshop, source: Path, name: str, url: str) -> File:
