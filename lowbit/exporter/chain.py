@@ -45,15 +45,10 @@ class Chain:
         return (codes.numpy().reshape(x.shape).astype(np.int64) - self.spec.lo) // self.spec.step
 
     def directions(self) -> np.ndarray:
-        """+1 rising, -1 falling, NaN not known, for each channel.
-
-        A tensor of slopes has one a channel: each channel's chain is followed on its own.
-        """
-        slopes = [
-            float(self.run(Slope(UP), lambda n, v, c=c: one(elementwise.slope(n, v), c)))
-            for c in range(self.channels)
-        ]
-        return np.array(slopes, np.float32)
+        """+1 rising, -1 falling, NaN not known, for each channel."""
+        found = self.run(Slope(UP), elementwise.slope)
+        assert isinstance(found, Slope)
+        return found.of.expand(self.channels).numpy()
 
     def run(self, root, step: Callable):
         values: dict[Node, object] = {self.root: root}
@@ -68,10 +63,6 @@ class Chain:
         for node in self.nodes:
             values[node] = step(node, value)
         return values[self.nodes[-1]]
-
-
-def one(slopes: Tensor, channel: int) -> Slope:
-    return Slope(float(slopes[channel if len(slopes) > 1 else 0]))
 
 
 def chain_of(

@@ -6,6 +6,7 @@ operation whose order is not known structurally (NaN for its slope) is checked e
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -15,64 +16,69 @@ from lowbit.nn.stated import exp_op, sigmoid_op, sqrt_op
 from lowbit.quant.snap import snap_op
 
 aten = torch.ops.aten
-UP, DOWN, UNKNOWN = 1.0, -1.0, float("nan")
+UP, DOWN, UNKNOWN = (torch.tensor([value]) for value in (1.0, -1.0, float("nan")))
 
 
-class Slope(float):
-    """+1 rising, -1 falling, NaN not known: what stands for a moving operand."""
+@dataclass(frozen=True)
+class Slope:
+    """What stands for a moving operand: +1 rising, -1 falling, NaN not known; for all channels,
+    (1,), or for each."""
+
+    of: Tensor
 
 
-Rule = Callable[..., Tensor | float]
+Rule = Callable[..., Tensor]
 
 
-def rises(x, *_rest) -> float:
-    return x
+def rises(x, *_rest) -> Tensor:
+    """In its first operand; in another, which is a bound or a threshold, it is not known."""
+    return x.of if isinstance(x, Slope) else UNKNOWN
 
 
-def falls(x, *_rest) -> float:
-    return -x
+def falls(x, *_rest) -> Tensor:
+    return -rises(x)
 
 
-def unknown(*_args) -> float:
+def unknown(*_args) -> Tensor:
     return UNKNOWN
 
 
-def of_sum(x, y) -> float:
+def of_sum(x, y) -> Tensor:
     """Both rising or both falling, or one of them constant."""
     if isinstance(x, Slope) and isinstance(y, Slope):
-        return x if x == y else UNKNOWN
-    return x if isinstance(x, Slope) else y
+        return torch.where(x.of == y.of, x.of, UNKNOWN)
+    return (x if isinstance(x, Slope) else y).of
 
 
-def of_difference(x, y) -> float:
-    return of_sum(x, Slope(-y) if isinstance(y, Slope) else y)
+def of_difference(x, y) -> Tensor:
+    return of_sum(x, Slope(-y.of) if isinstance(y, Slope) else y)
 
 
-def of_product(x, y) -> Tensor | float:
+def of_product(x, y) -> Tensor:
     if isinstance(x, Slope) and isinstance(y, Slope):
         return UNKNOWN
-    return x * sign(y) if isinstance(x, Slope) else y * sign(x)
+    return x.of * sign(y) if isinstance(x, Slope) else y.of * sign(x)
 
 
-def of_quotient(x, y) -> Tensor | float:
-    return UNKNOWN if isinstance(y, Slope) else x * sign(y)
+def of_quotient(x, y) -> Tensor:
+    return UNKNOWN if isinstance(y, Slope) else x.of * sign(y)
 
 
-def of_batch_norm(x, weight, *_rest) -> Tensor | float:
-    return x if weight is None else x * sign(weight)
+def of_batch_norm(x, weight, *_rest) -> Tensor:
+    return x.of if weight is None else x.of * sign(weight)
 
 
-def of_prelu(x, slope) -> Tensor | float:
-    return x * torch.where(slope >= 0, UP, UNKNOWN)
+def of_prelu(x, slope) -> Tensor:
+    return x.of * torch.where(slope >= 0, UP, UNKNOWN).reshape(-1)
 
 
-def of_leaky_relu(x, slope=0.01) -> float:
-    return x if slope >= 0 else UNKNOWN
+def of_leaky_relu(x, slope=0.01) -> Tensor:
+    return x.of if slope >= 0 else UNKNOWN
 
 
 def sign(constant) -> Tensor:
     """A zero slope makes a constant, which is as good as rising."""
-    return torch.where(torch.as_tensor(constant, dtype=torch.float32) >= 0, UP, DOWN)
+    return torch.where(torch.as_tensor(constant, dtype=torch.float32) >= 0, UP, DOWN).reshape(-1)
 
 
 ELEMENTWISE: dict[object, Rule] = {
@@ -149,13 +155,12 @@ def apply(node: Node, value: Callable[[Node], Tensor]) -> Tensor:
     return args[0].float() if node.target in IDENTITY else node.target(*args, **node.kwargs)
 
 
-def slope(node: Node, value: Callable[[Node], object]) -> Tensor:
-    """The sign of the slope, for one channel or for each; `value` gives a Slope or a constant."""
+def slope(node: Node, value: Callable[[Node], object]) -> Slope:
+    """Of an operation, for one channel or for each; `value` gives a Slope or a constant."""
     args = torch.fx.map_arg(node.args, value)
     if node.target in IDENTITY:
-        return torch.tensor([args[0]])
-    found = UNKNOWN if node.kwargs.get("alpha", 1) != 1 else ELEMENTWISE[node.target](*args)
-    return torch.as_tensor(found, dtype=torch.float32).reshape(-1)
+        return args[0]
+    return Slope(UNKNOWN if node.kwargs.get("alpha", 1) != 1 else ELEMENTWISE[node.target](*args))
 
 
 def channel_axis(node: Node, constants: dict[Node, Tensor]) -> tuple[int, int, int] | None:

@@ -119,7 +119,7 @@ def commutes(mover: Node, operations: list[Node], known) -> bool:
     """May the mover change places with these? Around nothing, always."""
     if mover.target in POOLS:
         slopes = (elementwise.slope(n, lambda v: known.get(v, Slope(UP))) for n in operations)
-        return all(bool((s > 0).all()) for s in slopes)
+        return all(bool((s.of > 0).all()) for s in slopes)
     return all(elementwise.channel_axis(n, known) is None for n in operations)
 
 
