@@ -10,8 +10,9 @@ import pytest
 
 from lowbit.zoo import architecture
 from lowbit.zoo.cards import Card, Preprocessing, from_json
+from lowbit.zoo.making import publish
 from lowbit.zoo.making.recipe import new_model, recipes
-from lowbit.zoo.making.workshop import forget_another_recipe
+from lowbit.zoo.making.workshop import Workshop, forget_another_recipe
 
 ROOT = Path(__file__).parents[2]
 TINY = """
@@ -119,6 +120,16 @@ def test_what_the_card_has_is_not_run_again_on_another_machine(script, folder, t
         (tmp_path / name).symlink_to(folder / name)
     run(script, tmp_path)
     assert not (tmp_path / "runs").exists()
+
+
+def test_weights_too_large_to_ship_stay_where_they_were_made(folder, monkeypatch):
+    known = recipes(folder / "tiny.toml")
+    recipe, runs = known["tfc.w1a1_tiny"], folder / "runs"
+    shop = Workshop(known, runs, folder / "none", folder / "none")
+    made = shop.folder(recipe, 0) / "weights.safetensors"
+    monkeypatch.setattr(publish, "LARGEST", made.stat().st_size - 1)
+    assert publish.for_torch(shop, recipe, made) is None
+    assert shop.published(recipe) == made
 
 
 def test_a_finished_recipe_is_not_run_again(script, folder):

@@ -30,7 +30,7 @@ class Workshop:
 
     def published(self, recipe: Recipe) -> Path:
         """The weights of the first seed, for torch: the card's if it has them, else the run's."""
-        if card := self.card(recipe):
+        if (card := self.card(recipe)) and card.weights:
             return self.weights / card.weights.name
         return self.folder(recipe, self.first) / "weights.safetensors"
 
