@@ -33,6 +33,12 @@ def target() -> Target:
     return llvm.get_process_triple(), name, host_features() if given is None else given
 
 
+def initialize() -> None:
+    """LLVM's back end for this machine, which every maker of machine code needs."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+
+
 def host_features() -> str:
     try:
         return llvm.get_host_cpu_features().flatten()
@@ -57,6 +63,7 @@ def features_of(target: Target) -> frozenset[str]:
 
 def assembly(text: str, target: Target) -> str:
     """What LLVM makes of its own language for a target."""
+    initialize()
     triple, name, given = target
     machine = llvm.Target.from_triple(triple).create_target_machine(cpu=name, features=given)
     module = llvm.parse_assembly(text)

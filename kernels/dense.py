@@ -140,11 +140,15 @@ def tile(kind, pixels: int, vectors: int):
         acc = none()
         pixel, steps = p.stride_w * p.x_pixel, (p.depth + depth - 1) // depth
         mask = 255 if p.x_kind == UBYTE else -1
+        # Neighbouring taps lie side by side in both operands, if nothing lies between: the channels
+        # of a first layer are too few for a loop of their own.
+        joint = p.dilation_w == 1 and p.x_pixel == bytes_ * steps
+        together = steps * (t.kx1 - t.kx0) if joint else steps
         for ky in range(t.ky0, t.ky1):
-            for kx in range(t.kx0, t.kx1):
+            for kx in range(t.kx0, min(t.kx1, t.kx0 + 1) if joint else t.kx1):
                 a = x + (ky * p.dilation_h * p.w + kx * p.dilation_w) * p.x_pixel
                 w = weights + (ky * p.kw + kx) * steps * row
-                for k in range(steps):
+                for k in range(together):
                     acc = step_(acc, a + bytes_ * k, pixel, w + row * k, mask)
         write(acc, out, stride)
 

@@ -17,8 +17,7 @@ class MachineCode(NamedTuple):
 
 @functools.cache
 def engine() -> Any:
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
+    cpu.initialize()
     triple, name, features = cpu.target()
     module = llvm.parse_assembly("")
     module.triple = triple
