@@ -17,7 +17,7 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
@@ -37,18 +37,24 @@ FEW = f"{ELSEWHERE} and not random and not around and not chunk and not many and
 
 @dataclass(frozen=True)
 class Level:
-    """A processor. Arm's has its features named, since QEMU shows no /proc/cpuinfo of it."""
+    """A processor, and what its Python has in the environment."""
 
     machine: str
-    features: str | None = None
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+def named(name: str) -> Level:
+    """An Arm processor: QEMU shows no /proc/cpuinfo of it, in which LLVM would look."""
+    return Level(ARM, {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": "+neon"})
 
 
 X86, ARM = "x86_64", "aarch64"
 LEVELS = {
     "Nehalem": Level(X86),
-    "Haswell": Level(X86),
-    "cortex-a53": Level(ARM, "+neon"),
-    "neoverse-n1": Level(ARM, "+neon"),
+    # QEMU 7.2 computes NumPy's AVX2 maximum of float32 wrongly: the definitions do without.
+    "Haswell": Level(X86, {"NPY_DISABLE_CPU_FEATURES": "X86_V3"}),
+    "cortex-a53": named("cortex-a53"),
+    "neoverse-n1": named("neoverse-n1"),
 }
 
 
@@ -113,11 +119,10 @@ def command(name: str, folder: Path) -> tuple[list[object], dict[str, str]]:
     start: list[object] = [f"qemu-{level.machine}", "-cpu", name]
     own = {"PYTHONPATH": str(ROOT), "LOWBIT_CACHE": str(folder / f"kernels-{name}")}
     if level.machine == X86:
-        # QEMU 7.2 computes NumPy's AVX2 maximum of float32 wrongly: the definitions do without.
-        return [*start, sys.executable], own | {"NPY_DISABLE_CPU_FEATURES": "X86_V3"}
+        return [*start, sys.executable], own | level.environment
     root = arm(folder)
     own["PYTHONPATH"] += f"{os.pathsep}{root / 'packages'}"
-    own |= {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": level.features or ""}
+    own |= level.environment
     return [*start, "-L", root / "system", root / "system/usr/bin/python3"], own
 
 
