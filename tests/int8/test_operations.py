@@ -40,6 +40,19 @@ class Shapes(nn.Module):
         return torch.cat([b[:, ::2, 1:] - a[:, :1, 1:], a.select(1, 1).unsqueeze(1)[:, :, :-1]], 1)
 
 
+class Means(nn.Module):
+    """Over channels, over one side, over all but the batch; and padding that is counted."""
+
+    def __init__(self):
+        super().__init__()
+        self.mix = nn.Parameter(torch.randn(6, 5))
+
+    def forward(self, x):
+        y = nn.functional.avg_pool2d(x, 3, 2, 1)
+        a = x.mean(1) @ self.mix + x.mean((1, 3)).mean(-1, keepdim=True).unsqueeze(-1)
+        return torch.cat([a.flatten(1), y.mean(2).flatten(1)], 1)
+
+
 def after(layer, channels=4):
     return nn.Sequential(nn.Conv2d(4, channels, 3, padding=1), layer)
 
@@ -55,6 +68,8 @@ CASES = {
     "bilinear to other sides": after(nn.Upsample(size=(9, 5), mode="bilinear")),
     "softmax of channels": after(nn.Softmax(1)),
     "softmax of a row, moved": after(nn.Sequential(nn.Softmax(-1), nn.Flatten())),
+    "means": after(Means()),
+    "means, in form F": after(Means()),
     "parts": after(Shapes()),
     "prelu": after(nn.PReLU(4)),
     "tables": after(nn.Sequential(nn.SiLU(), nn.GELU(), nn.Hardswish(), nn.LeakyReLU())),

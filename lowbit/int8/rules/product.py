@@ -115,9 +115,11 @@ def conv_transpose(lowering: Int8Lowering, node: Node, activation: Node) -> Valu
 
 @rule(aten.matmul.default, aten.bmm.default, torch.ops.lowbit.matmul.default)
 def matmul(lowering: Int8Lowering, node: Node, activation: Node) -> Value | None:
-    """Two tensors of codes; a constant one is left to floats."""
-    if any(n in lowering.captured.constants for n in node.args):
+    """Two tensors of codes; with a constant matrix, a linear layer."""
+    if node.args[0] in lowering.captured.constants:
         return None
+    if node.args[1] in lowering.captured.constants:
+        return by_constant(lowering, node, activation)
     if lowering.settings.activation_bits > 8:
         return None  # sums of products of 16 bits leave int32
     values = [lowering.quantized(n) for n in node.args]
@@ -129,6 +131,24 @@ def matmul(lowering: Int8Lowering, node: Node, activation: Node) -> Value | None
     scales = np.array([y.scale], np.float32)
     out = lowering.parameters[activation]
     return lowering.requantize(activation, sums, input_scale=x.scale, worth=out, scales=scales)
+
+
+def by_constant(lowering: Int8Lowering, node: Node, activation: Node) -> Value | None:
+    captured, (x, matrix) = lowering.captured, node.args
+    if captured.constants[matrix].ndim != 2 or matrix in captured.specs:
+        return None
+    value = lowering.quantized(x)
+    if value is None:
+        return None
+    value = lowering.natural(value, node)
+    weight = captured.constants[matrix].float().numpy().T
+    if not np.isfinite(weight).all():
+        raise refuse(node, "its weights are NaN or infinite: the model has diverged")
+    x_worth, out = lowering.codes[value.name], lowering.parameters[activation]
+    bias = np.zeros(len(weight))
+    made = lowering.coded(node, weight, bias, x_worth, out)
+    spec = rounding.weight_spec(lowering.settings.weight_bits)
+    return product(lowering, node, activation, value, ops.Linear(), made, spec, bias)
 
 
 @rule(*CONVOLUTIONS)

@@ -1,5 +1,7 @@
 """Pooling and what moves values: codes stay codes, with the scale and zero point they had."""
 
+import math
+
 import numpy as np
 import torch
 from torch.fx import Node
@@ -96,15 +98,24 @@ def avg_pool(lowering: Int8Lowering, node: Node, _: Node) -> Value | None:
     x, kernel, stride, padding, ceil, include, divisor = pool.arguments(node, defaults)
     sides = node.meta["val"].ndim - 2
     kernel, padding = tupled(kernel, sides), tupled(padding, sides)
-    if divisor is not None or (include and any(padding)):
-        return None
-    value = lowering.quantized(x)
+    value = lowering.quantized(x) if divisor is None else None
     if value is None:
         return None
     value = lowering.channels_last(value, node)
     stride = tupled(stride, sides) if stride else kernel
     pads = pool.overhang(value.shape[:-1], kernel, stride, padding, ceil)
+    if include and any(padding):
+        if pads != tuple((p, p) for p in padding):
+            return None  # what hangs over behind the padding does not count
+        value, pads = zeros_around(lowering, node, value, pads), ((0, 0),) * sides
     return mean(lowering, node, value, ops.MeanCodes(kernel, stride, pads))
+
+
+def zeros_around(lowering: Int8Lowering, node: Node, value: Value, pads) -> Value:
+    """The zeros of padding that a window counts, as codes."""
+    worth = lowering.codes[value.name]
+    op = ops.Pad(pads, worth.zero_point)
+    return lowering.worth(lowering.emit(op, (value,), value.axes, node), worth)
 
 
 def mean(lowering: Int8Lowering, node: Node, value: Value, op: ops.MeanCodes) -> Value:
@@ -117,23 +128,38 @@ def global_pool(lowering: Int8Lowering, node: Node, _: Node) -> Value | None:
     value = lowering.quantized(node.args[0])
     if value is None:
         return None
+    rank = len(value.axes) + 1
+    if node.target is aten.mean.dim:
+        over = sorted(d % rank - 1 for d in node.args[1] or range(rank))
+        if over != list(range(1, rank - 1)):
+            return mean_over(lowering, node, value, over)
     value = lowering.channels_last(value, node)
     sides = value.shape[:-1]
     if node.target in ADAPTIVE:
         size = tuple(o or s for o, s in zip(tupled(node.args[1], len(sides)), sides, strict=True))
     else:
         size = (1,) * len(sides)
-        rank = len(sides) + 2
-        if node.target is aten.mean.dim and sorted(d % rank for d in node.args[1]) != list(
-            range(2, rank)
-        ):
-            return None
     if any(s % o for s, o in zip(sides, size, strict=True)):
         raise refuse(node, f"{size} does not divide {sides}")
     kernel = tuple(s // o for s, o in zip(sides, size, strict=True))
     pooled = mean(lowering, node, value, ops.MeanCodes(kernel, kernel, ((0, 0),) * len(sides)))
     shape = tuple(node.meta["val"].shape[1:])
-    if len(shape) == len(pooled.shape):
-        return pooled
-    flat = lowering.emit(ops.Reshape(shape), (pooled,), tuple(range(len(shape))), node)
-    return lowering.worth(flat, lowering.codes[pooled.name])
+    return pooled if len(shape) == len(pooled.shape) else reshaped(lowering, node, pooled, shape)
+
+
+def mean_over(lowering: Int8Lowering, node: Node, value: Value, axes: list[int]) -> Value | None:
+    """The mean over any axes but the batch's: put in front, as the rows of one window."""
+    rest = [a for a in range(len(value.axes)) if a not in axes]
+    value = lowering.arrange(value, (*axes, *rest), node)
+    count = math.prod(value.shape[: len(axes)])
+    if -1 in axes or not 1 <= count < 2**15:
+        return None
+    value = reshaped(lowering, node, value, (count, 1, math.prod(value.shape[len(axes) :])))
+    window = (count, 1)
+    pooled = mean(lowering, node, value, ops.MeanCodes(window, window, ((0, 0),) * 2))
+    return reshaped(lowering, node, pooled, tuple(node.meta["val"].shape[1:]))
+
+
+def reshaped(lowering: Int8Lowering, node: Node, value: Value, shape: tuple[int, ...]) -> Value:
+    made = lowering.emit(ops.Reshape(shape), (value,), tuple(range(len(shape))), node)
+    return lowering.worth(made, lowering.codes[value.name])
