@@ -98,6 +98,9 @@ def debug(
     method: Method = "minmax",
     weight_bits: Bits = 8,
     per_tensor: Tensorwise = False,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="All methods side by side, and nothing else.")
+    ] = False,
     sensitivity: Annotated[
         bool, typer.Option("--sensitivity", help="Also what each layer alone costs: slower.")
     ] = False,
@@ -110,6 +113,9 @@ def debug(
     on its own (8 bits on, or low-bit quantizers off) and the outputs are compared.
     """
     network, batches = loaded(model, weights), examples(data, samples)
+    if compare:
+        side_by_side(network, batches, weight_bits, not per_tensor, as_json)
+        return
     rows, costs = diagnosis(network, batches, method, weight_bits, not per_tensor, sensitivity)
     if picture:
         from lowbit.int8.picture import draw
@@ -127,6 +133,19 @@ def debug(
         print_table(["layer", "SNR, dB"], [[n, f"{d:.1f}"] for n, d in ranked(costs)], title)
     if picture:
         print_lines([f"picture: {picture}"])
+
+
+def side_by_side(
+    network: "nn.Module", batches: list["Tensor"], bits: int, per_channel: bool, as_json: bool
+) -> None:
+    from lowbit.int8.compare import HEADERS, cells, compare_methods
+    from lowbit.int8.lower import Settings
+
+    heard = compare_methods(network, batches, Settings("D", bits, per_channel))
+    if as_json:
+        print_json(heard)
+    else:
+        print_table(HEADERS, cells(heard), "SNR in dB of every tensor's codes, by method")
 
 
 def diagnosis(
@@ -155,7 +174,7 @@ def loaded(model: str, weights: Path | None) -> "nn.Module":
 
 
 def methods(network: "nn.Module", batches: list["Tensor"], method: str) -> str | dict[str, str]:
-    from lowbit.int8.debug import best_methods
+    from lowbit.int8.compare import best_methods
 
     return best_methods(network, batches) if method == "best" else method
 

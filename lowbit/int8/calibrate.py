@@ -46,6 +46,12 @@ def interpret(
     return [values[n] for n in captured.outputs]
 
 
+def again(data: Iterable[Batch]) -> Iterable[Batch]:
+    """Data that can be run twice: an iterator is kept whole, and what begins anew, as a list or a
+    DataLoader does, is not."""
+    return list(data) if iter(data) is data else data
+
+
 def batches_of(data: Iterable[Batch], captured: Captured) -> Iterator[tuple[Tensor, ...]]:
     """The model's inputs in each batch; what follows them, such as labels, is left out."""
     count, number = len(captured.inputs), 0

@@ -15,10 +15,9 @@ from torch import Tensor, nn
 from torch.fx import Node
 
 from lowbit.exporter.capture import Captured
-from lowbit.int8.calibrate import Batch, interpret
+from lowbit.int8.calibrate import Batch, again, interpret
 from lowbit.int8.lower import Int8Lowering, Settings
-from lowbit.int8.methods import METHODS
-from lowbit.int8.quantize import chosen, lower, prepare
+from lowbit.int8.quantize import chosen, prepare
 from lowbit.ir.evaluate import trace
 from lowbit.spec import INT8
 from lowbit.tables import render
@@ -42,23 +41,32 @@ def compare_layers(
     settings: Settings | None = None,
 ) -> list[Row]:
     """Every quantized tensor on the first batch, in order of execution."""
-    batches = list(batches)
+    batches = again(batches)
     captured, seen = prepare(model, batches)
     lowering = Int8Lowering(captured, chosen(captured, seen, method), settings or Settings())
-    graph = lowering.graph()
-    inputs = first_inputs(captured, batches[0])
-    values = trace(graph, *(x.numpy() for x in inputs))
-    floats = real_values(captured, inputs)
-    rows = []
-    for node, value in lowering.values.items():
-        if value.name in lowering.codes and node in floats:
-            scale, zero = lowering.codes[value.name]
-            codes = values[value.name].astype(np.float32)
-            order = (0, *(value.axes.index(a) + 1 for a in range(len(value.axes))))
-            rows.append(
-                row(node.name, floats[node], ((codes - zero) * scale).transpose(order), codes)
-            )
-    return rows
+    return Probe(captured, batches).rows(lowering)
+
+
+class Probe:
+    """The floats of the first batch, to hold any codes of them against."""
+
+    def __init__(self, captured: Captured, batches: Iterable[Batch]) -> None:
+        self.inputs = first_inputs(captured, next(iter(batches)))
+        self.floats = real_values(captured, self.inputs)
+        self.output = captured.outputs[0]
+
+    def rows(self, lowering: Int8Lowering) -> list[Row]:
+        graph = lowering.graph()
+        values = trace(graph, *(x.numpy() for x in self.inputs))
+        rows = []
+        for node, value in lowering.values.items():
+            if value.name in lowering.codes and node in self.floats:
+                scale, zero = lowering.codes[value.name]
+                codes = values[value.name].astype(np.float32)
+                order = (0, *(value.axes.index(a) + 1 for a in range(len(value.axes))))
+                got = ((codes - zero) * scale).transpose(order)
+                rows.append(row(node.name, self.floats[node], got, codes))
+        return rows
 
 
 def real_values(captured: Captured, inputs) -> dict[Node, np.ndarray]:
@@ -92,36 +100,6 @@ def decibels(want: np.ndarray, got: np.ndarray) -> float:
 def first_inputs(captured: Captured, batch: Batch) -> tuple[Tensor, ...]:
     parts = batch if isinstance(batch, tuple | list) else (batch,)
     return tuple(parts[: len(captured.inputs)])
-
-
-def compare_methods(
-    model: nn.Module, batches: Iterable[Batch], form: str = "D"
-) -> dict[str, float]:
-    """The SNR of the outputs in decibels on the first batch, a calibration method each."""
-    batches = list(batches)
-    captured, seen = prepare(model, batches)
-    inputs = first_inputs(captured, batches[0])
-    want = interpret(captured, inputs, lambda node, x: None)[0].numpy()
-    heard = {}
-    for method in METHODS:
-        graph = lower(captured, chosen(captured, seen, method), Settings(form))
-        got = trace(graph, *(x.numpy() for x in inputs))[graph.outputs[0]]
-        heard[method] = decibels(want, got)
-    return heard
-
-
-def best_methods(
-    model: nn.Module, batches: Iterable[Batch], settings: Settings | None = None
-) -> dict[str, str]:
-    """The calibration method whose codes keep most of each tensor, a method each: what `ptq`
-    takes as its `method`."""
-    batches = list(batches)
-    rows = {m: compare_layers(model, batches, m, settings) for m in METHODS}
-    best: dict[str, tuple[float, str]] = {}
-    for method, found in rows.items():
-        for r in found:
-            best[r.name] = max(best.get(r.name, (-np.inf, "")), (r.decibels, method))
-    return {name: method for name, (_, method) in best.items()}
 
 
 HEADERS = ("tensor", "SNR, dB", "cosine", "largest error", "codes used")

@@ -10,7 +10,7 @@ from lowbit.exporter.capture import Captured, capture
 from lowbit.exporter.simplify import simplify
 from lowbit.int8 import rules as _rules  # noqa: F401  registers them
 from lowbit.int8.adaround import adaround
-from lowbit.int8.calibrate import Batch, calibrate
+from lowbit.int8.calibrate import Batch, again, calibrate
 from lowbit.int8.coding import Rounded
 from lowbit.int8.correct import correct_biases
 from lowbit.int8.equalize import equalize
@@ -49,7 +49,7 @@ def ptq(
 
     `batches` gives inputs, or sequences that begin with them, such as a DataLoader's; all of them
     are run once. `method` finds the ranges, one for all tensors or one each by their names, as
-    `lowbit.int8.debug.best_methods` gives them. `form` is the arithmetic: "D", TensorFlow Lite's
+    `lowbit.int8.compare.best_methods` gives them. `form` is the arithmetic: "D", TensorFlow Lite's
     reference, or "F", XNNPACK's and ONNX Runtime's. What has no 8-bit rule stays float, and
     `graph.notes` says so; with `integer_only` inputs and outputs are codes (int8, or uint8 with
     `unsigned_ends`) and such an operation is refused by name.
@@ -57,13 +57,14 @@ def ptq(
     `activation_bits` of 16 are symmetric, with 8-bit weights and sums of 48 bits: TensorFlow Lite's
     16x8, in form D alone; what has no kernel there (softmax, products of two tensors) stays float.
     `adaptive` rounds weights by AdaRound, for 4 bits and fewer above all; `bias_corrected` takes
-    the mean error of rounded weights out of the biases. Either keeps the data, to run it again.
+    the mean error of rounded weights out of the biases. Either runs the data again, for which an
+    iterator is kept in memory; a DataLoader is not.
     """
     check(method, form, weight_bits, activation_bits)
     if unsigned_ends and not (integer_only and activation_bits == 8):
         raise ValueError("unsigned_ends are uint8 codes in and out: with integer_only, at 8 bits")
     if bias_corrected or adaptive:
-        batches = list(batches)
+        batches = again(batches)
     captured, seen = prepare(model, batches, equalized)
     rounded = adaround(captured, batches, weight_bits, per_channel) if adaptive else {}
     if bias_corrected:

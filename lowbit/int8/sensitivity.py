@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.fx import Node
 
 from lowbit.exporter.capture import Captured
-from lowbit.int8.calibrate import Batch, interpret
+from lowbit.int8.calibrate import Batch, again, interpret
 from lowbit.int8.correct import nearest
 from lowbit.int8.debug import decibels, first_inputs
 from lowbit.int8.equalize import ours
@@ -32,9 +32,9 @@ def one_at_a_time(
     settings: Settings | None = None,
 ) -> dict[str, float]:
     """The SNR of the outputs in decibels on the first batch, for each layer with weights."""
-    settings, batches = settings or Settings(), list(batches)
+    settings, batches = settings or Settings(), again(batches)
     captured, seen = prepare(model, batches)
-    worth, inputs = chosen(captured, seen, method), first_inputs(captured, batches[0])
+    worth, inputs = chosen(captured, seen, method), first_inputs(captured, next(iter(batches)))
     want = interpret(captured, inputs, lambda node, x: None)[0].numpy()
     activations = {anchor: node for node, anchor in fused(captured).items()}
     found = {}

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from lowbit.int8.methods import METHODS
+
 MINE = """
 import torch
 from lowbit import nn as lnn
@@ -53,6 +55,8 @@ def test_debug_of_floats_and_of_low_bits(lowbit, mine, tmp_path):
     assert {"name", "decibels", "cosine", "largest_error", "codes_used"} == set(
         report["tensors"][0]
     )
+    ran = lowbit("debug", "mine:model", "fashion_mnist_subset", "--compare", "--json")
+    assert set(json.loads(ran.stdout)["output"]) == {*METHODS}
     pytest.importorskip("matplotlib")
     ran = lowbit("debug", "mine:signs", "x.npy", "--sensitivity", "--picture", "p.png")
     assert ran.returncode == 0, ran.stderr

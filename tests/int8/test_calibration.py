@@ -1,9 +1,15 @@
 """Ranges: bounded memory, one-sided data, and what each method promises."""
 
+import weakref
+
 import numpy as np
 import pytest
 import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
+from lowbit import pack
+from lowbit.int8 import ptq
 from lowbit.int8.methods import METHODS, entropy, minmax, mse, percentile, squared_error
 from lowbit.int8.parameters import activation_parameters
 from lowbit.int8.statistics import BINS, Statistics
@@ -34,6 +40,40 @@ def test_the_order_of_batches_does_not_matter_to_the_histogram():
     one, two = seen(*batches), seen(*batches[::-1])
     assert (one.width, one.first) == (two.width, two.first)
     np.testing.assert_array_equal(one.counts, two.counts)
+
+
+class Loader:
+    """Batches that are made as they are asked for; it counts how many were alive at once."""
+
+    def __init__(self, count: int) -> None:
+        self.count, self.most = count, 0
+
+    def __iter__(self):
+        alive: list[weakref.ref] = []
+        for i in range(self.count):
+            x = torch.full((2, 4), i / self.count) + torch.arange(4)
+            alive = [r for r in alive if r() is not None] + [weakref.ref(x)]
+            self.most = max(self.most, len(alive))
+            yield x
+
+
+@pytest.mark.parametrize("choices", [{}, {"bias_corrected": True}, {"adaptive": True}])
+def test_memory_does_not_grow_with_the_number_of_batches(choices):
+    loader = Loader(40)
+    ptq(nn.Linear(4, 3).eval(), loader, **choices)
+    assert loader.most <= 3
+
+
+def test_a_data_loader_is_data():
+    torch.manual_seed(0)
+    x, labels = torch.randn(40, 4), torch.zeros(40)
+    model = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)).eval()
+    loader = DataLoader(TensorDataset(x, labels), batch_size=8)
+    for choices in ({}, {"bias_corrected": True, "adaptive": True}):
+        want = ptq(model, list(x.split(8)), **choices)
+        assert pack.serialize(ptq(model, loader, **choices)) == pack.serialize(want)
+        once = ((b, None) for b in x.split(8))
+        assert pack.serialize(ptq(model, once, **choices)) == pack.serialize(want)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -5,12 +5,9 @@ import torch
 from torch import nn
 
 from lowbit import nn as lnn
-from lowbit import pack
-from lowbit.int8 import ptq
-from lowbit.int8.debug import best_methods, compare_layers, compare_methods, table
+from lowbit.int8.debug import compare_layers, table
 from lowbit.int8.low_bit import compare_quantizers
 from lowbit.int8.lower import Settings
-from lowbit.int8.methods import METHODS
 from lowbit.int8.sensitivity import one_at_a_time, one_switched_off, ranked
 
 
@@ -22,22 +19,6 @@ def test_fewer_bits_are_heard_in_every_layer(plain_case):
     assert fine[-1].decibels > 25 > coarse[-1].decibels
     assert all(0.9 < r.cosine <= 1.000001 and 0 < r.codes_used <= 1 for r in fine)
     assert all(r.name in table(fine) for r in fine)
-
-
-def test_every_method_is_compared(plain_case):
-    heard = compare_methods(*plain_case)
-    assert [*heard] == [*METHODS]
-    assert min(heard.values()) > 15
-
-
-def test_each_tensor_may_have_the_method_that_keeps_most_of_it(plain_case):
-    best = best_methods(*plain_case)
-    assert set(best.values()) <= set(METHODS)
-    first = compare_layers(*plain_case, best)[0]
-    assert first.decibels >= compare_layers(*plain_case, "minmax")[0].decibels - 1e-9
-    assert pack.serialize(ptq(*plain_case, best))
-    with pytest.raises(ValueError, match="no method"):
-        ptq(*plain_case, {"linear": "magic"})
 
 
 def test_the_layer_that_loses_most_is_named():
