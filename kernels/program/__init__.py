@@ -48,6 +48,7 @@ class Op(IntEnum):
     REQUANTIZE_WIDE = 31
     STEPS_INT = 32  # thresholds in equal steps: steps.py
     STEPS_FLOAT = 33
+    STEPS_NEAREST = 39  # the nearest: steps.py again
     ABS = 34  # functions.py, as those below
     SQRT = 35
     EXP = 36

@@ -114,6 +114,8 @@ def step(i, op, x, at, c0, width):
         steps.uniform(i, False, x, c0, width)
     elif op == Op.STEPS_FLOAT:
         steps.uniform(i, True, x, c0, width)
+    elif op == Op.STEPS_NEAREST:
+        steps.products(i, x, c0, width)
     elif op >= Op.ABS:
         functions.step(op, x, word, width)
     elif op >= Op.REQUANTIZE_D:

@@ -130,6 +130,7 @@ STEPS = {
     Op.LOOKUP: lookup,
     Op.STEPS_INT: steps.reference,
     Op.STEPS_FLOAT: steps.reference,
+    Op.STEPS_NEAREST: steps.nearest_reference,
     Op.STORE_WORD: store(None),
     Op.STORE_AS_FLOAT: store(np.float32),
     Op.STORE_BYTE: store(np.int8),

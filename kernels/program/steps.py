@@ -2,8 +2,13 @@ r"""Thresholds that ascend in equal steps: the index of equation (1), reference.
 
     i = trunc(min(max(fl(fl(a x) + b), 0), n))                                                 (2)
 
-Every operation in it is monotone for a > 0, so that (2) equals (1) everywhere as soon as it does at
-each threshold and just below; the planner looks for such a and b, and searches if there are none.
+or, where what they came from was itself a product that is rounded to the nearest integer,
+
+    i = rint(min(max(fl(a x), 0), n)).                                                         (3)
+
+Every operation in them is monotone for a > 0, so that they equal (1) everywhere as soon as they do
+at each threshold and just below; the planner looks for such a and b, and searches if there are
+none.
 """
 
 import numpy as np
@@ -12,6 +17,7 @@ from lowbit.kernels.entry import inner
 from lowbit.kernels.program import vectors
 from lowbit.kernels.program.vectors import LANES, load_f32, load_i32, store_i32
 from lowbit.kernels.record import view
+from lowbit.kernels.requantize import MAGIC, lanes
 from lowbit.kernels.simd import F32x16, I32x16, over
 
 
@@ -23,6 +29,25 @@ def index(builder, scaled, most):
     return builder.fptosi(
         builder.select(builder.fcmp_ordered("<", low, most), low, most), I32x16.llvm
     )
+
+
+@over(I32x16, F32x16, F32x16)
+def nearest(builder, scaled, most):
+    """The clamp and rint of (3), ties to even; a NaN has index 0."""
+    zero, magic = scaled.type(None), lanes(scaled.type, MAGIC)
+    low = builder.select(builder.fcmp_ordered(">", scaled, zero), scaled, zero)
+    low = builder.select(builder.fcmp_ordered("<", low, most), low, most)
+    return builder.fptosi(builder.fsub(builder.fadd(low, magic), magic), I32x16.llvm)
+
+
+@inner
+def products(i, x, c0, width):
+    most = vectors.fill_float(np.float32(i.levels))
+    for c in range(0, width, LANES):
+        at, k = x + 4 * c, 4 * (c0 + c)
+        scaled = vectors.mul(load_f32(at), load_f32(i.at + k))
+        base, slope = load_i32(i.second + k), load_i32(i.third + k)
+        store_i32(at, vectors.multiply_add(slope, nearest(scaled, most), base), LANES)
 
 
 @inner
@@ -41,6 +66,19 @@ def indices(x: np.ndarray, a: np.ndarray, b: np.ndarray, levels: int) -> np.ndar
     with np.errstate(invalid="ignore", over="ignore"):
         scaled = x.astype(np.float32) * a + b
     return np.clip(np.nan_to_num(scaled), 0, levels).astype(np.int32)
+
+
+def nearest_indices(x: np.ndarray, a: np.ndarray, levels: int) -> np.ndarray:
+    """Equation (3) in NumPy."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        scaled = x.astype(np.float32) * a
+    return np.rint(np.clip(np.nan_to_num(scaled), 0, levels)).astype(np.int32)
+
+
+def nearest_reference(i, x, first):
+    channels = x.shape[1]
+    base, slope = (view(at, np.int32, channels) for at in (i.second, i.third))
+    return base + slope * nearest_indices(x, view(i.at, np.float32, channels), i.levels)
 
 
 def reference(i, x, first):

@@ -131,6 +131,8 @@ def threshold(op: Threshold, t: np.ndarray, falling: np.ndarray, channels: int) 
         a, b = (vector(part, channels) for part in found)
         code = Op.STEPS_FLOAT if floating else Op.STEPS_INT
         return {"op": code, "at": np.concatenate([a, b]), "lo": a.nbytes, **spread}
+    if levels > EAGER and (slope := uniform.product(t)) is not None:
+        return {"op": Op.STEPS_NEAREST, "at": vector(slope, channels), **spread}
     if levels > EAGER:
         code = Op.SEARCH_FLOAT if floating else Op.SEARCH_INT
         by_channel = int(len(t) > 1)

@@ -1,8 +1,11 @@
 """Finds the line that counts thresholds in equal steps, or that there is none."""
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 
-from lowbit.kernels.program.steps import indices
+from lowbit.kernels.program.steps import indices, nearest_indices
 
 ROUNDS = 40
 
@@ -43,6 +46,27 @@ def line(t: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     return found if exact(t, below, *found) else None
 
 
+NEIGHBOURS = 8  # of the float32 slope that the ends of the thresholds suggest, on either side
+
+
+def product(t: np.ndarray) -> np.ndarray | None:
+    """Float32 a, one for each row of thresholds, for equation (3) of kernels/program/steps.py: what
+    an image's bytes, or a quantizer of bytes, came from. None unless exact for every row."""
+    if t.dtype != np.float32 or not (np.abs(t) < np.finfo(np.float32).max).all():
+        return None
+    wide, below = t.astype(np.float64), under(t)
+    spread = wide[:, -1] - wide[:, 0]
+    if not (spread > 0).all() or not np.isfinite(spread).all():
+        return None
+    start = ((t.shape[1] - 1) / spread).astype(np.float32).view(np.int32)
+    found, done = np.zeros(len(t), np.float32), np.zeros(len(t), bool)
+    for near in sorted(range(-NEIGHBOURS, NEIGHBOURS + 1), key=abs):
+        a = (start + np.int32(near)).view(np.float32)
+        good = reaches(t, below, lambda x, a=a: nearest_indices(x, a[:, None], t.shape[1]))
+        found, done = np.where(good & ~done, a, found), done | good
+    return found if done.all() else None
+
+
 def under(t: np.ndarray) -> np.ndarray:
     """The largest value below each threshold."""
     if t.dtype == np.float32:
@@ -53,8 +77,14 @@ def under(t: np.ndarray) -> np.ndarray:
 def exact(t: np.ndarray, below: np.ndarray, a: np.ndarray, b: np.ndarray) -> bool:
     if not ((a > 0).all() and np.isfinite(a).all() and np.isfinite(b).all()):
         return False
+    index = partial(indices, a=a[:, None], b=b[:, None], levels=t.shape[1])
+    return bool(reaches(t, below, index).all())
+
+
+def reaches(t: np.ndarray, below: np.ndarray, index: Callable[..., np.ndarray]) -> np.ndarray:
+    """The rows whose index is right at every threshold, and just below it."""
+    good = np.ones(len(t), bool)
     for x in (t, below):
         wanted = [np.searchsorted(row, values, "right") for row, values in zip(t, x, strict=True)]
-        if (indices(x, a[:, None], b[:, None], t.shape[1]) != np.stack(wanted)).any():
-            return False
-    return True
+        good &= (index(x) == np.stack(wanted)).all(1)
+    return good

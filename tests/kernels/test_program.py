@@ -110,6 +110,21 @@ def test_equal_steps_by_arithmetic(dtype, width):
 
 
 @pytest.mark.parametrize("width", WIDTHS)
+def test_rounded_products(width):
+    rng = np.random.default_rng(width)
+    a = vector(rng.uniform(1, 300, width))
+    halves = (rng.integers(-4, 600, (PIXELS, width)) / 2).astype(np.float32)
+    x = halves / a[:width]
+    x[0, 0], x[1, 0], x[2, 0] = np.nan, np.inf, -np.inf
+    base, slope = vector(np.full(width, 255), np.int32), vector(np.full(width, -1), np.int32)
+    step = {"op": Op.STEPS_NEAREST, "at": a.ctypes.data, "levels": 255}
+    step |= {"second": base.ctypes.data, "third": slope.ctypes.data}
+    out = np.zeros((PIXELS, width), np.int32)
+    run_both([step, word_store(out)], x, out)
+    assert out[:3, 0].tolist() == [255, 0, 255]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
 def test_bytes_and_floats_are_stored_exactly_as_far_as_they_go(width):
     codes = np.arange(PIXELS * width, dtype=np.int32).reshape(PIXELS, width) % 256 - 128
     signed, floats = np.zeros((PIXELS, width), np.int8), np.zeros((PIXELS, width), np.float32)

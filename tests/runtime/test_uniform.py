@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from lowbit.kernels.program.steps import indices
-from lowbit.runtime.uniform import line
+from lowbit.kernels.program.steps import indices, nearest_indices
+from lowbit.runtime.uniform import line, product
 
 
 def index(t, x):
@@ -36,6 +36,44 @@ def test_floats_too():
         x = np.concatenate([t, np.nextafter(t, np.float32(-9e9))], 1)
         a, b = found
         np.testing.assert_array_equal(indices(x, a[:, None], b[:, None], 255), index(t, x))
+
+
+def rounding(scale: np.ndarray, levels: int) -> np.ndarray:
+    """The least float32 x at which rint(clamp(fl(scale x))) is 1, 2, ...: bisected, on bits."""
+    k = np.arange(1, levels + 1)
+    low, high = (np.full((len(scale), levels), end, np.int64) for end in (0, 0x7F000000))
+    while (low < high).any():
+        middle = (low + high) // 2
+        with np.errstate(over="ignore"):
+            scaled = middle.astype(np.int32).view(np.float32) * scale[:, None]
+        reached = np.rint(np.clip(scaled, 0, levels)) >= k
+        low, high = np.where(reached, low, middle + 1), np.where(reached, middle, high)
+    return low.astype(np.int32).view(np.float32)
+
+
+def test_the_bytes_of_an_image_are_one_product():
+    t = rounding(np.array([255], np.float32), 255)
+    assert line(t) is None
+    assert product(t) == [255]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_rounded_product_is_found_and_equal_everywhere(seed):
+    rng = np.random.default_rng(seed)
+    levels, scale = int(rng.choice([16, 31, 255])), rng.uniform(0.01, 300, 4).astype(np.float32)
+    t = rounding(scale, levels)
+    a = product(t)
+    assert a is not None
+    x = np.concatenate([(t.view(np.int32) + d).view(np.float32) for d in range(-3, 4)], 1)
+    x = np.concatenate([x, np.broadcast_to(np.float32([-9, -0.0, 0, 1e38]), (4, 4))], 1)
+    np.testing.assert_array_equal(nearest_indices(x, a[:, None], levels), index(t, x))
+
+
+def test_what_is_no_rounded_product_is_refused():
+    t = rounding(np.array([255], np.float32), 255)
+    assert product(np.nextafter(t, np.float32(9))) is None
+    assert product(t.astype(np.int32)) is None
+    assert product(np.append(t, np.float32([[np.inf]]), 1)) is None
 
 
 def test_uneven_steps_are_refused():
