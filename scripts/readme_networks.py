@@ -6,8 +6,11 @@ sweep_*.csv     the trials.csv of a sweep's report
 
 import csv
 from collections.abc import Iterator
+from math import prod
 from pathlib import Path
 from statistics import fmean, stdev
+
+from lowbit.sweep.presets import PRESETS
 
 Row = dict[str, str]
 Lines = list[list[str]]
@@ -46,27 +49,47 @@ def contestant(row: Row, eager: float) -> list[str]:
 
 
 def sweep(path: Path) -> tuple[str, list[str], Lines]:
-    """A line a scheme and recipe, over seeds, one image at a time on one thread."""
+    """A line a scheme and recipe, over seeds, one image at a time on one thread. A sweep that is
+    under way is a table, too, and says how far it is."""
     together: dict[tuple[str, str], list[Row]] = {}
     for row in read(path):
         if (row["threads"], row["batch"]) == ("1", "1"):
             together.setdefault((row["scheme"], row["recipe"]), []).append(row)
-    first = next(iter(together.values()))[0]
-    what = SWEEPS[path.stem.removeprefix("sweep_")]
+    rows = [row for found in together.values() for row in found]
+    cpus = " or ".join(dict.fromkeys(row["cpu"] for row in rows))
     title = (
-        f"{what}: {first['model']} on {first['data']}, one thread of {first['cpu']}, one image at "
-        "a time; mean and standard deviation over seeds. Torch runs the float network in the same "
-        "turns. `equal` is the share of test images whose outputs are torch's own to the last bit "
-        "(for ptq, the graph's definitions')."
+        f"{progress(path, len(rows))}: {rows[0]['model']} on {rows[0]['data']}, one thread of "
+        f"{cpus}, one image at a time; mean and standard deviation over seeds. Torch runs the "
+        f"float network in the same turns.{quiet(rows)} `equal` is the share of test images whose "
+        "outputs are torch's own to the last bit (for ptq, the graph's definitions')."
     )
     columns = ["scheme", "recipe", "seeds", "accuracy, %", "bytes", "ms", "faster than torch"]
     return title, [*columns, "equal"], [group(*item) for item in together.items()]
 
 
+def progress(path: Path, count: int) -> str:
+    name = path.stem.removeprefix("sweep_")
+    axes = [(p.schemes, p.recipes, p.models, p.seeds) for p in PRESETS[name]().parts]
+    whole = sum(prod(map(len, part)) for part in axes)
+    return SWEEPS[name] + ("" if count == whole else f", {count} of {whole} trials")
+
+
+def quiet(rows: list[Row]) -> str:
+    return "" if all(map(alone, rows)) else " Times are left out where the machine had other work."
+
+
+def alone(row: Row) -> bool:
+    """No more processes ran than there are cores, and the one that looked."""
+    return float(row["load"]) <= int(row["cores"]) + 1
+
+
 def group(named: tuple[str, str], rows: list[Row]) -> list[str]:
     accuracies = [100 * float(row["accuracy"]) for row in rows]
     spread = f" ± {stdev(accuracies):.2f}" if len(rows) > 1 else ""
-    ours, torchs = (fmean(float(row[name]) for row in rows) for name in ("ms", "torch_ms"))
+    times = ["", ""]
+    if timed := [row for row in rows if alone(row)]:
+        ours, torchs = (fmean(float(row[name]) for row in timed) for name in ("ms", "torch_ms"))
+        times = [f"{ours:.3f}", f"{torchs / ours:.1f}x"]
     size = fmean(int(row["bytes"]) for row in rows)
     equal = min(float(row["equal"]) for row in rows)
     return [
@@ -75,8 +98,7 @@ def group(named: tuple[str, str], rows: list[Row]) -> list[str]:
         str(len(rows)),
         f"{fmean(accuracies):.2f}{spread}",
         f"{size:,.0f}",
-        f"{ours:.3f}",
-        f"{torchs / ours:.1f}x",
+        *times,
         f"{100 * equal:.2f} %",
     ]
 

@@ -35,13 +35,20 @@ def test_a_race_is_shown_with_who_was_faster(tables, tmp_path):
 
 def test_a_sweep_is_shown_over_its_seeds(tables, tmp_path):
     row = {**dict.fromkeys(TRIAL, "1"), "scheme": "w1a1", "recipe": "{}", "data": "d", "cpu": "c"}
+    row |= {"load": 3.0, "cores": 2}
     rows = [
         {**row, "accuracy": accuracy, "seed": seed, "bytes": 1000, "ms": 0.5, "torch_ms": 2.0}
         for seed, accuracy in enumerate((0.8, 0.9))
     ]
     path = write_rows(tmp_path / "sweep_quick.csv", [*rows, {**rows[0], "batch": 16}])
     title, head, (line,) = tables.sweep(path)
-    assert title.startswith("`lowbit sweep --quick`")
+    assert title.startswith("`lowbit sweep --quick`, 2 of 34 trials: ")
     expected = ["w1a1", "`{}`", "2", "85.00 ± 7.07", "1,000", "0.500", "4.0x", "100.00 %"]
     assert line == expected
     assert len(head) == len(line)
+    write_rows(path, [rows[0], {**rows[1], "load": 3.5, "ms": 99.0}])
+    title, _, (line,) = tables.sweep(path)
+    assert "Times are left out where the machine had other work." in title
+    assert line == expected
+    write_rows(path, [{**row, "load": 3.5} for row in rows])
+    assert tables.sweep(path)[2][0][5:7] == ["", ""]

@@ -1,13 +1,14 @@
 """`lowbit search`: a width for every layer under a budget, the best of which are then trained."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from lowbit.cli.output import AsJson
+from lowbit.cli.output import AsJson, print_table
 from lowbit.cli.sweep import finish, recipes, run, settings
 
 
@@ -30,8 +31,9 @@ def search(
 ) -> None:
     """Find a width for every layer (mixed precision) and train the best, as a sweep does.
 
-    One float network is trained, each layer's sensitivity measured, kernels timed at each width,
-    and NSGA-II (the extra: lowbit\\[search]) searches accuracy against the budget.
+    One float network is trained, each layer's sensitivity measured, kernels timed at each width.
+    NSGA-II (the extra: lowbit\\[search]) then searches accuracy against the budget, and begins with
+    what sensitivity alone would choose.
     """
     import dataclasses
 
@@ -58,8 +60,27 @@ def search(
 
         record = found(wanted, kept, say)
     result = record["result"]
+    if not as_json:
+        show(result, choices, unit)
     uniform = [".".join([width] * len(result["layers"])) for width in choices]
     schemes = [*result["best"], *(f"mixed/{text}" for text in uniform)]
     grid = Grid(list(dict.fromkeys(schemes)), [model], [how], seed or [0], data)
     swept = run(grid, store, settings(executor, workers), console)
     finish(swept, store, store / "report", as_json)
+
+
+def show(result: dict[str, Any], choices: Sequence[str], unit: str) -> None:
+    """What the search went by: each layer's accuracy alone at a width, and its cost there."""
+    shares = result["costs"][unit]["shares"]
+    form = "{:.4f}" if unit == "ms" else "{:,.0f}"
+    rows = [
+        [
+            layer,
+            *(f"{alone[width]:.2%}" for width in choices),
+            *(form.format(shares[width][layer]) for width in choices),
+        ]
+        for layer, alone in result["sensitivity"].items()
+    ]
+    bits = [f"{width} bits" for width in choices]
+    title = f"one layer low-bit, float {result['float']:.2%}; and its {unit}"
+    print_table(("layer", *bits, *(f"{unit}, {width}" for width in choices)), rows, title)

@@ -53,7 +53,7 @@ def multiply(layer, x: Tensor, trailing: int, product: Product) -> Tensor:
     total = None
     with nullcontext() if layer.training else without_autocast(x):
         weights = [
-            (term.codes, channelwise(term.scale, wide))
+            (laid_out_as(layer.weight, term.codes), channelwise(term.scale, wide))
             for term in terms(layer.weight_quantizer, layer.weight)
         ]
         for codes, scale in terms(layer.input_quantizer, x):
@@ -63,6 +63,17 @@ def multiply(layer, x: Tensor, trailing: int, product: Product) -> Tensor:
                 total = part if total is None else total + part
         assert total is not None
         return total if layer.bias is None else total + layer.bias.view(-1, *wide)
+
+
+def laid_out_as(weight: Tensor, codes: Tensor) -> Tensor:
+    """The codes with the strides of their weight. With one channel channels-last and contiguous are
+    the same memory, and torch's operations forget which was meant; the product would then go by
+    the wrong one, and all that follows it would be copied."""
+    if codes.stride() == weight.stride() or codes.ndim != 4 or codes.shape[1] != 1:
+        return codes
+    if torch.compiler.is_exporting() or not weight.is_contiguous():
+        return codes
+    return codes.as_strided(weight.shape, weight.stride())
 
 
 def terms(quantizer: Quantizer | None, x: Tensor) -> tuple[Term, ...]:

@@ -17,7 +17,7 @@ from lowbit.quant.start import (
     mean_magnitude,
     three_sigma,
 )
-from lowbit.quant.step import Learned, Start
+from lowbit.quant.step import Learned, Start, divided
 from lowbit.spec import QuantSpec, signed, unsigned
 
 ONE = QuantSpec(1, 1)
@@ -48,7 +48,7 @@ class LSQ(Quantizer):
 
     def encode(self, x: Tensor) -> tuple[Term, ...]:
         s = self.positive_step(x)
-        return (Term(snap(x / s, self.spec, self.gradient), s),)
+        return (Term(snap(divided(x, s), self.spec, self.gradient), s),)
 
     def restored(self) -> None:
         super().restored()
@@ -89,7 +89,7 @@ class LSQPlus(LSQ):
 
     def encode(self, x: Tensor) -> tuple[Term, ...]:
         s, b = self.positive_step(x), self.offset(x, self.count(x))
-        codes = snap((x - b) / s, self.spec, self.gradient)
+        codes = snap(divided(x - b, s), self.spec, self.gradient)
         ones = codes.detach().new_ones((1, *codes.shape[1:]))
         return Term(codes, s), Term(snap(ones, ONE, Identity()), b)
 

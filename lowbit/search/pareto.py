@@ -1,6 +1,6 @@
 """The search over widths: Optuna's NSGA-II for accuracy against cost, under a budget."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lowbit.sweep.report.front import front
@@ -29,9 +29,10 @@ def searched(
     trials: int,
     seed: int,
     tell: Callable[[int], None],
+    first: Sequence[Widths] = (),
 ) -> list[Point]:
     """Every candidate that was asked for, those over the budget included. Uniform widths are
-    asked first, so that mixing is never worse than not mixing."""
+    asked first, so that mixing is never worse than not mixing, then `first`."""
     try:
         import optuna
     except ModuleNotFoundError:
@@ -52,6 +53,8 @@ def searched(
     study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
     for width in choices:
         study.enqueue_trial(dict.fromkeys(layers, width))
+    for widths in first:
+        study.enqueue_trial(dict(zip(layers, widths, strict=True)))
     study.optimize(ask, n_trials=trials)
     return list(known.values())
 
@@ -66,6 +69,29 @@ def best(points: Sequence[Point], budget: float, keep: int) -> list[Point]:
             f"{least.cost:g}"
         )
     return front(within, lambda p: p.cost, lambda p: p.accuracy)[-keep:]
+
+
+def narrowed(
+    layers: Sequence[str],
+    alone: Mapping[str, Mapping[str, float]],
+    cost: Callable[[Widths], float],
+    budget: float,
+) -> Widths:
+    """What sensitivity alone would choose: from each layer's best width on, the change that loses
+    least for what it saves, until the budget is met or nothing saves any more."""
+    widths = tuple(max(alone[name], key=alone[name].__getitem__) for name in layers)
+    while cost(widths) > budget:
+        moves = [
+            ((alone[name][widths[i]] - alone[name][w]) / saved, changed)
+            for i, name in enumerate(layers)
+            for w in alone[name]
+            for changed in [(*widths[:i], w, *widths[i + 1 :])]
+            if (saved := cost(widths) - cost(changed)) > 0
+        ]
+        if not moves:
+            break
+        _, widths = min(moves)
+    return widths
 
 
 def sensitivity(

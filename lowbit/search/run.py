@@ -10,7 +10,7 @@ import torch
 import lowbit
 from lowbit.search.candidates import candidates
 from lowbit.search.costs import measured
-from lowbit.search.pareto import best, searched, sensitivity
+from lowbit.search.pareto import Widths, best, narrowed, searched, sensitivity
 from lowbit.sweep import data as datasets
 from lowbit.sweep.config import digest
 from lowbit.sweep.executors.attempt import Site
@@ -74,15 +74,20 @@ def run(
     say(0.0, "measuring kernels")
     with turns.measuring():
         costs = measured(found, wanted.choices, wanted.batch)
+
+    def cost(widths: Widths) -> float:
+        return costs[wanted.unit].of(found.layers, widths)
+
     points = searched(
         found.layers,
         wanted.choices,
         accuracy,
-        lambda widths: costs[wanted.unit].of(found.layers, widths),
+        cost,
         wanted.budget,
         wanted.trials,
         wanted.seed,
         lambda count: say(count / wanted.trials, "searching"),
+        [narrowed(found.layers, alone, cost, wanted.budget)],
     )
     chosen = best(points, wanted.budget, wanted.keep)
     return {

@@ -9,10 +9,12 @@ from dataclasses import replace
 
 import lightning as L
 import torch
+import torch.distributed as dist
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor, nn
 
 from lowbit.data import FashionMNIST
+from lowbit.sweep.ddp import strategy
 from lowbit.sweep.executors.attempt import Site, Tell
 from lowbit.sweep.models import Factory, build, float_twin, lowered
 from lowbit.sweep.recipe import Recipe
@@ -53,7 +55,7 @@ def trained(
     if recipe.epochs:
         callbacks = [staged(recipe), *([ClipLatentWeights()] if recipe.clip else [])]
         with laid_out(model, factory):
-            fit(model, recipe, images(recipe, seed, data), site, clock, callbacks)
+            fit(model, recipe, images(recipe, seed, data, recipe.ranks), site, clock, callbacks)
     else:
         start_steps(model, first_batches(recipe, seed, data, 1))
     if recipe.recalibrate:
@@ -75,7 +77,7 @@ def float_network(
     model, clock = float_twin(factory), Clock(tell, turns, recipe.float_epochs)
     how = replace(recipe, epochs=recipe.float_epochs)
     with laid_out(model, factory):
-        fit(model, how, images(recipe, seed, data), site, clock, [])
+        fit(model, how, images(recipe, seed, data, recipe.ranks), site, clock, [])
     return packed({k: v.numpy() for k, v in model.state_dict().items()}, clock.seconds)
 
 
@@ -97,11 +99,10 @@ def begun(factory: Factory, site: Site) -> tuple[nn.Module, float]:
     return twin, seconds
 
 
-def images(recipe: Recipe, seed: int, data: FashionMNIST) -> FashionMNISTData:
-    count = recipe.train_images or len(data.train_images)
-    source = FashionMNISTData(
-        batch_size=recipe.batch_size, seed=seed, shift=recipe.shift, flip=recipe.flip
-    )
+def images(recipe: Recipe, seed: int, data: FashionMNIST, ranks: int = 1) -> FashionMNISTData:
+    """With several ranks each has its cut of the same batches."""
+    count, size = recipe.train_images or len(data.train_images), recipe.batch_size // ranks
+    source = FashionMNISTData(batch_size=size, seed=seed, shift=recipe.shift, flip=recipe.flip)
     source.data = FashionMNIST(
         data.train_images[:count],
         data.train_labels[:count],
@@ -167,7 +168,9 @@ def fit(
         done.parent.mkdir(parents=True, exist_ok=True)
     trainer = L.Trainer(
         accelerator=site.device,
+        strategy=strategy(site.team),
         devices=1,
+        num_nodes=site.team.size,
         max_epochs=recipe.epochs,
         limit_val_batches=0,
         logger=False,
@@ -184,7 +187,11 @@ def fit(
         schedule=recipe.schedule,  # type: ignore[arg-type]
         weight_decay=recipe.weight_decay,
     )
-    trainer.fit(task, source, ckpt_path=done if done.exists() else None, weights_only=True)
+    try:
+        trainer.fit(task, source, ckpt_path=done if done.exists() else None, weights_only=True)
+    finally:
+        if dist.is_initialized():  # the next trial's team is another one
+            dist.destroy_process_group()
     if trainer.interrupted:
         raise KeyboardInterrupt
 
@@ -204,7 +211,9 @@ def first_batches(recipe: Recipe, seed: int, data: FashionMNIST, count: int) -> 
 
 
 def quiet() -> None:
-    """Lightning's advice on loaders and devices means nothing to someone who looks on."""
+    """Lightning's advice on loaders and devices means nothing to someone who looks on, nor DDP's on
+    the strides of the few weights with one input channel."""
     for logger in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(logger).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning")
+    warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")

@@ -54,6 +54,17 @@ class Turns:
             flock(self.door, LOCK_UN)
 
 
+class Follower(Turns):
+    """A helper of a team: rank 0 steps aside for all, and at the next batch its helpers wait."""
+
+    def __enter__(self) -> "Turns":
+        return self
+
+    def __exit__(self, *failure) -> None: ...
+
+    def step_aside(self) -> None: ...
+
+
 def here() -> Path:
     """A folder of this user's on this machine, which no other machine sees."""
     folder = Path(tempfile.gettempdir()) / f"lowbit-turns-{os.getuid()}"

@@ -215,3 +215,19 @@ def test_dynamo_captures_a_training_step_whole():
     y.sum().backward()
     assert torch.equal(y, model(x))
     assert all(p.grad is not None for p in model.parameters())
+
+
+@pytest.mark.parametrize("weight", ["ste_sign", "dorefa:4", "lsq:2", "twn"])
+def test_channels_last_is_kept_from_one_channel_on(weight):
+    """One channel is contiguous in both layouts, and a layer that forgets which costs copies."""
+    torch.manual_seed(0)
+    layer = lnn.Conv2d(1, 8, 3, padding=1, weight=weight, input="image8")
+    x = torch.randint(0, 256, (2, 1, 6, 6)) / 255
+    wanted = layer(x)
+    layer.to(memory_format=torch.channels_last)
+    found = layer(x)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    assert not found.is_contiguous()
+    assert torch.equal(found, wanted)
+    found.sum().backward()
+    assert layer.weight.grad.shape == layer.weight.shape

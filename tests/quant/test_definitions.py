@@ -8,6 +8,7 @@ import torch
 from lowbit.quant import INPUTS, WEIGHTS, build
 from lowbit.quant.binary_connect import StochasticSign
 from lowbit.quant.latent import centre_and_clip
+from lowbit.quant.step import divided
 
 TINY = np.finfo(np.float32).smallest_subnormal
 BINARY_INPUTS = ["ste_sign", "approx_sign", "swish_sign", "irnet", "rsign"]
@@ -411,3 +412,15 @@ def test_centre_and_clip():
     want = (w - w.mean(1, keepdim=True)).clamp(-1, 1)
     centre_and_clip(w)
     torch.testing.assert_close(w, want)
+
+
+def test_the_quotient_of_a_learned_step_has_the_gradients_of_a_division():
+    torch.manual_seed(0)
+    x = torch.randn(5, 7, dtype=torch.float64, requires_grad=True)
+    s = torch.tensor(0.3, dtype=torch.float64, requires_grad=True)
+    g = torch.randn(5, 7, dtype=torch.float64)
+    ours, theirs = divided(x, s), x / s
+    assert torch.equal(ours, theirs)
+    found, wanted = (torch.autograd.grad(y, (x, s), g) for y in (ours, theirs))
+    assert torch.equal(found[0], wanted[0])
+    torch.testing.assert_close(found[1], wanted[1], rtol=1e-13, atol=0)

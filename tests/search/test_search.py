@@ -10,7 +10,7 @@ pytest.importorskip("optuna", reason="the extra lowbit[search] is not installed"
 
 from lowbit.cli import main
 from lowbit.search.costs import Costs
-from lowbit.search.pareto import best, searched, sensitivity
+from lowbit.search.pareto import best, narrowed, searched, sensitivity
 from lowbit.sweep.store import Store
 
 LAYERS, CHOICES = ("a", "b", "c"), ("2", "4", "8")
@@ -57,6 +57,17 @@ def test_sensitivity_is_of_one_layer_alone():
     alone = sensitivity(LAYERS, ("2",), lambda widths: asked.append(widths) or 0.5)
     assert asked == [("2", "f", "f"), ("f", "2", "f"), ("f", "f", "2")]
     assert alone == {name: {"2": 0.5} for name in LAYERS}
+
+
+def test_sensitivity_narrows_what_bears_it():
+    """From the best widths on: b loses a tenth of what a loses for as much saved."""
+    alone = {"a": {"2": 0.5, "8": 0.9}, "b": {"2": 0.86, "8": 0.9}}
+
+    def cost(widths):
+        return sum(map(int, widths))
+
+    found = {budget: narrowed(("a", "b"), alone, cost, budget) for budget in (16, 12, 4, 3)}
+    assert found == {16: ("8", "8"), 12: ("8", "2"), 4: ("2", "2"), 3: ("2", "2")}
 
 
 def test_a_cost_is_the_sum_of_its_layers():

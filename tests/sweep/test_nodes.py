@@ -21,6 +21,7 @@ from lowbit.sweep.store import Store
 
 pytestmark = pytest.mark.slow
 ROOT, TOY = Path(__file__).parents[2], Path(__file__).with_name("toy_sweep.py")
+TEAM = Path(__file__).with_name("team_sweep.py")
 TRIALS, PORT = 120, 6390
 RAY = [sys.executable, "-m", "ray.scripts.scripts"]
 ENVIRONMENT = {
@@ -137,7 +138,9 @@ def wait_for(happened, seconds: float) -> None:
         time.sleep(0.2)
 
 
-def test_a_node_that_is_killed_midway_costs_nothing(toy, tmp_path):
+@contextlib.contextmanager
+def cluster() -> Iterator[tuple[Place, Place, str]]:
+    """Two nodes of one CPU each, and the address of the first."""
     pytest.importorskip("ray", reason="the extra lowbit[ray] is not installed")
     with namespaces() as found:
         first, second = found or [Place("127.0.0.2"), Place("127.0.0.3")]
@@ -149,25 +152,46 @@ def test_a_node_that_is_killed_midway_costs_nothing(toy, tmp_path):
             wait_for(lambda: cluster_size(first, address) == 1, 300)
             other = node(second, f"--address={address}")
             wait_for(lambda: cluster_size(first, address) == 2, 300)
-            sweep = first.start(
-                *(sys.executable, str(TOY), str(tmp_path / "store"), str(TRIALS)),
-                *("ray", "2", address),
-            )
-            results = tmp_path / "store" / "results"
-            wait_for(
-                lambda: results.is_dir() and len(list(results.glob("[0-9a-f]*.json"))) > 10, 240
-            )
-            assert second.kill()
-            other.wait(30)
-            at_the_kill = len(list(results.glob("[0-9a-f]*.json")))
-            said, _ = sweep.communicate(timeout=300)
+            yield first, second, address
         finally:
             for place in (first, second):
                 place.kill()
             head.wait(30)
+            other.wait(30)
+
+
+def test_a_node_that_is_killed_midway_costs_nothing(toy, tmp_path):
+    with cluster() as (first, second, address):
+        sweep = first.start(
+            *(sys.executable, str(TOY), str(tmp_path / "store"), str(TRIALS)),
+            *("ray", "2", address),
+        )
+        results = tmp_path / "store" / "results"
+        wait_for(lambda: results.is_dir() and len(list(results.glob("[0-9a-f]*.json"))) > 10, 240)
+        assert second.kill()
+        at_the_kill = len(list(results.glob("[0-9a-f]*.json")))
+        said, _ = sweep.communicate(timeout=300)
     assert sweep.returncode == 0, said
     assert at_the_kill < TRIALS
     store = Store(tmp_path / "store")
     assert store.finished().keys() == by_key(toy.configs(TRIALS)).keys()
     assert not store.damaged
     assert not (store.folder / "recomputed").exists()
+
+
+def test_one_trial_trains_on_two_machines(tmp_path):
+    """A rank on each, since neither has a second CPU; beside each other they find the same."""
+    here = subprocess.run(
+        [sys.executable, str(TEAM), str(tmp_path / "here"), "inline"], env=ENVIRONMENT, timeout=300
+    )
+    assert here.returncode == 0
+    with cluster() as (first, _, address):
+        sweep = first.start(sys.executable, str(TEAM), str(tmp_path / "there"), "ray", address)
+        said, _ = sweep.communicate(timeout=400)
+    assert sweep.returncode == 0, said
+    networks = [
+        {file.name: file.read_bytes() for file in (tmp_path / place / "networks").iterdir()}
+        for place in ("here", "there")
+    ]
+    assert networks[0] == networks[1]
+    assert len(networks[0]) == 1

@@ -92,6 +92,7 @@ def measured(number: int) -> dict:
         "trial_seconds": 1.0,
         "peak_memory": 1,
         "load": 0.0,
+        "device": "cpu",
         "machine": MACHINE,
     }
 

@@ -34,6 +34,16 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class Team:
+    """The processes that train one trial together, which of them this is, and where they meet."""
+
+    rank: int = 0
+    size: int = 1
+    address: str = ""
+    port: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """Where a trial runs, and what it is handed. None of it decides what the trial finds.
 
@@ -44,6 +54,7 @@ class Site:
     scratch: Path
     device: str = "cpu"
     start: bytes | None = None
+    team: Team = Team()
 
 
 Outcome = Found | Failed

@@ -11,14 +11,15 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing import connection, get_context, parent_process
+from math import inf
+from multiprocessing import connection
 from multiprocessing.connection import Connection
 from typing import Any
 
 from lowbit.sweep.executors.attempt import Failed, Job, Run, Watch, attempt
 from lowbit.sweep.executors.queue import Queue
+from lowbit.sweep.executors.team import SPAWN, beside, end_with_the_parent, parent_has_ended, ranks
 
-SPAWN = get_context("spawn")
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 
@@ -39,7 +40,7 @@ def execute(
         while queue or any(worker.job for worker in crew):
             staff(crew, run, min(workers, len(jobs)))
             for worker in crew:
-                if worker.job is None and (job := queue.take()):
+                if worker.job is None and (job := queue.take(room(crew, workers))):
                     hand(worker, job, watch)
             for pipe in connection.wait([w.pipe for w in crew if w.job]):
                 worker = next(w for w in crew if w.pipe is pipe)
@@ -50,11 +51,17 @@ def execute(
         dismiss(crew)
 
 
+def room(crew: list[Worker], workers: int) -> float:
+    """How many processes more may train: whatever it takes, if none does."""
+    busy = sum(ranks(worker.job) for worker in crew if worker.job)
+    return workers - busy if busy else inf
+
+
 def staff(crew: list[Worker], run: Run, wanted: int) -> None:
     with environment(ONE_THREAD):
         while len(crew) < wanted:
             ours, theirs = SPAWN.Pipe()
-            process = SPAWN.Process(target=work, args=(theirs, run), daemon=True)
+            process = SPAWN.Process(target=work, args=(theirs, run))
             process.start()
             theirs.close()  # so that the worker's death ends the pipe
             crew.append(Worker(process, ours))
@@ -126,28 +133,19 @@ def environment(values: dict[str, str]) -> Iterator[None]:
 def work(pipe: Connection, run: Run) -> None:
     """A worker's life: trials in, outcomes out."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=end_with_the_driver, daemon=True).start()
+    threading.Thread(target=end_with_the_parent, daemon=True).start()
 
     def tell(share: float, what: str) -> None:
         pipe.send(("advanced", share, what))
 
     with contextlib.suppress(EOFError, OSError):  # the driver is gone
         while job := next_job(pipe):
-            pipe.send(("ended", attempt(run, job, tell)))
+            with beside(run, job, fatal=True) as mine:
+                outcome = attempt(run, mine, tell)
+            pipe.send(("ended", outcome))
 
 
 def next_job(pipe: Connection) -> Job | None:
     """None if the driver has died: what it left in the pipe is another driver's by now."""
     job = pipe.recv()
-    return None if driver_has_ended(within=0) else job
-
-
-def driver_has_ended(within: float | None) -> bool:
-    driver = parent_process()
-    assert driver is not None
-    return bool(connection.wait([driver.sentinel], within))
-
-
-def end_with_the_driver() -> None:
-    driver_has_ended(within=None)
-    os._exit(1)
+    return None if parent_has_ended(within=0) else job

@@ -1,8 +1,10 @@
 """Jobs in the order given, each as soon as the float network that it begins with is there."""
 
 from collections.abc import Iterable
+from math import inf
 
 from lowbit.sweep.executors.attempt import Failed, Job, Outcome, Watch
+from lowbit.sweep.executors.team import ranks
 
 
 class Queue:
@@ -14,9 +16,10 @@ class Queue:
     def __bool__(self) -> bool:
         return bool(self.waiting)
 
-    def take(self) -> Job | None:
-        """The first job that can begin; None while all that are left wait for another's end."""
-        job = next((job for job in self.waiting if job.ready), None)
+    def take(self, room: float = inf) -> Job | None:
+        """The first job that can begin and needs at most `room` processes; None if all that are
+        left wait for another's end."""
+        job = next((job for job in self.waiting if job.ready and ranks(job) <= room), None)
         if job is None:
             return None
         self.waiting.remove(job)

@@ -20,7 +20,7 @@ NOTES = (
     "faster: torch ms divided by ms.",
 )
 MANY = "Times come from {} machines: compare within one."
-ALONE = "Trials may have run side by side: lowbit sweep --workers 1 gives undisturbed times."
+ALONE = "While a trial was timed, the sweep's other trials on that machine waited."
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,8 @@ def lines(content: Content) -> Iterator[str]:
 
 
 def grid(table: Table) -> Iterator[str]:
+    if table.common:
+        yield from (f"In all rows: {table.common}.", "")
     yield line(table.headers)
     yield line(["---"] * len(table.headers))
     yield from map(line, table.rows)

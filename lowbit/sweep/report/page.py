@@ -13,8 +13,9 @@ STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: auto; padding: 1rem; }
 table { border-collapse: collapse; font-size: 0.85rem; font-variant-numeric: tabular-nums; }
 th, td { padding: 0.25rem 0.6rem; border-bottom: 1px solid #ddd; text-align: right; }
-th:first-child, td:first-child { text-align: left; }
-#commands td { text-align: left; font-family: monospace; }
+th:first-child, td:first-child { text-align: left; white-space: nowrap; }
+h2 { margin: 2.5rem 0 0.5rem; font-size: 1.25rem; }
+#commands td { text-align: left; font-family: monospace; white-space: normal; }
 .wide { overflow-x: auto; }
 .plot svg, .paper svg { max-width: 100%; }
 .paper { display: none; }
@@ -22,12 +23,13 @@ pre { overflow-x: auto; background: #f6f6f6; padding: 0.5rem; font-size: 0.8rem;
 .failed { color: #a00; }
 @media print {
   body { max-width: none; padding: 0; font-size: 10px; }
-  table { font-size: 7px; }
+  table { font-size: 8px; }
   .wide { overflow: visible; }
   .plot { display: none; }
   .paper { display: block; break-inside: avoid; }
   .paper svg { width: 70%; height: auto; }
-  tr, h2, h3 { break-inside: avoid; break-after: avoid-page; }
+  tr { break-inside: avoid; }
+  h2, h3, p { break-inside: avoid; break-after: avoid-page; }
   #commands td { overflow-wrap: anywhere; }
 }
 """
@@ -75,6 +77,7 @@ def both(panel: Scatter | HeatMap, screen: str, paper: str) -> str:
     drawing = paper[paper.index("<svg") :]
     label = escape(panel.title, quote=True)
     return (
+        f'<h2 class="plot">{label}</h2>'
         f'<div class="plot" role="img" aria-label="{label}">{screen}</div>'
         f'<div class="paper">{drawing}</div>'
     )
@@ -86,7 +89,8 @@ def table(found: Table, named: bool = True) -> str:
         f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in found.rows
     )
     name = f' id="{found.name}"' if named else ""
-    return (
+    common = f"<p>In all rows: {escape(found.common)}.</p>" if found.common else ""
+    return common + (
         f'<div class="wide"><table{name}><thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )

@@ -8,7 +8,7 @@ from lowbit.sweep.report.rows import Group
 
 LAYOUT = {
     "template": "plotly_white",
-    "margin": {"l": 60, "r": 20, "t": 50, "b": 60},
+    "margin": {"l": 60, "r": 20, "t": 20, "b": 60},
     "legend": {"orientation": "h", "y": -0.22},
     "height": 460,
 }
@@ -33,7 +33,6 @@ def scatter(panel: Scatter) -> str:
         add_points(figure, panel, [p for p in panel.points if p.model == model], model)
     figure.update_xaxes(type="log", title=panel.label)
     figure.update_yaxes(title="test accuracy, %")
-    figure.update_layout(title=panel.title)
     return drawn(figure, panel.name)
 
 
@@ -44,7 +43,7 @@ def add_points(figure: go.Figure, panel: Scatter, points: list[Group], name: str
         error_x={"array": [panel.x(p).spread for p in points]},
         error_y={"array": [100 * p.accuracy.spread for p in points]},
         mode="markers+text",
-        text=[p.scheme for p in points],
+        text=[p.scheme if p in panel.best else "" for p in points],
         textposition="top center",
         customdata=[hover(p) for p in points],
         hovertemplate="%{customdata}<extra></extra>",
@@ -79,7 +78,6 @@ def heat_map(panel: HeatMap) -> str:
     )
     figure.update_xaxes(title=panel.column_label, type="category")
     figure.update_yaxes(title=panel.row_label, type="category", autorange="reversed")
-    figure.update_layout(title=panel.title)
     return drawn(figure, panel.name)
 
 

@@ -9,7 +9,10 @@ from lowbit.sweep.names import command, model_name, recipe_name, scheme_name
 from lowbit.sweep.store import Record
 
 # Columns that differ when the same trial is run again.
-TIMED = ("ms", "ms_p10", "ms_p90", "torch_ms", "train_seconds", "peak_memory", "load", "cpu")
+TIMED = (
+    *("ms", "ms_p10", "ms_p90", "torch_ms", "train_seconds", "peak_memory", "load"),
+    *("cpu", "cores", "trained_on"),
+)
 WIDTHS = ("1", "ternary", "2", "3", "4", "5", "6", "7", "8", "float")
 
 
@@ -23,10 +26,10 @@ def order(row: Mapping[str, Any]) -> tuple:
     widths = (width(row["weight_bits"]), width(row["input_bits"]))
     return (
         row["model"],
-        row["recipe"],
         row["data"],
         *widths,
         row["scheme"],
+        row["recipe"],
         row["seed"],
         row["threads"],
         row["batch"],
@@ -74,6 +77,8 @@ def when(record: Record, times: Mapping[str, Any]) -> dict[str, Any]:
         "peak_memory": measured["peak_memory"],
         "load": measured["load"],
         "cpu": measured["machine"]["cpu"],
+        "cores": measured["machine"]["cores"],
+        "trained_on": measured["device"],
         "lowbit": record["config"]["versions"]["lowbit"],
         "torch": record["config"]["versions"]["torch"],
         "key": record["key"],

@@ -25,15 +25,17 @@ def scatter(panel: Scatter) -> str:
             xerr=x.spread or None,
             yerr=100 * y.spread or None,
             fmt="o",
+            color="C0" if point in panel.best else "0.7",
             capsize=3,
         )
-        axes.annotate(
-            point.scheme, (x.value, 100 * y.value), (5, 4), textcoords="offset points", fontsize=8
-        )
+    for point in panel.best:  # the others are in the table: names over names tell nothing
+        place = panel.x(point).value, 100 * point.accuracy.value
+        axes.annotate(point.scheme, place, (5, 4), textcoords="offset points", fontsize=8)
     front = [(panel.x(p).value, 100 * p.accuracy.value) for p in panel.best]
-    axes.plot(*zip(*front, strict=True), color="0.6", linewidth=1, zorder=0, label="Pareto front")
+    xs, ys = zip(*front, strict=True)
+    axes.step(xs, ys, where="post", color="0.6", linewidth=1, zorder=0, label="Pareto front")
     axes.set(xscale="log", xlabel=panel.label, ylabel="test accuracy, %", title=panel.title)
-    axes.grid(True, which="both", linewidth=0.3, zorder=0)
+    axes.grid(True, color="0.9", linewidth=0.5, zorder=0)
     axes.legend(loc="lower right")
     return text(figure)
 

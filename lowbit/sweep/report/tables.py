@@ -1,5 +1,6 @@
 """The tables of the report, as headers and cells, for the page and for Markdown alike."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +13,28 @@ from lowbit.sweep.store import Record
 
 @dataclass(frozen=True, slots=True)
 class Table:
+    """`common` is what holds for all rows, and needs no column."""
+
     name: str
     headers: Sequence[str]
     rows: Sequence[Sequence[str]]
+    common: str = ""
+
+
+SAID_ONCE = ("model", "recipe", "threads", "batch", "machine")
+
+
+def condensed(found: Table) -> Table:
+    """Without the columns that are the same in every row: phones and paper are narrow."""
+    columns = [*zip(*found.rows, strict=True)]
+    same = [
+        name in SAID_ONCE and len(found.rows) > 1 and len({*column}) == 1
+        for name, column in zip(found.headers, columns, strict=False)
+    ]
+    said = [f"{n} {c[0]}" for n, c, s in zip(found.headers, columns, same, strict=False) if s]
+    rows = [[cell for cell, s in zip(row, same, strict=True) if not s] for row in found.rows]
+    headers = [h for h, s in zip(found.headers, same, strict=False) if not s]
+    return Table(found.name, headers if rows else found.headers, rows, ", ".join(said))
 
 
 def schemes(groups: Sequence[Group], panels: Sequence[Scatter]) -> Table:
@@ -33,21 +53,27 @@ def schemes(groups: Sequence[Group], panels: Sequence[Scatter]) -> Table:
         ),
         *("torch ms", "faster", "equal", "best by"),
     )
-    return Table("schemes", headers, [scheme(g, panels) for g in groups])
+    return condensed(Table("schemes", headers, [scheme(g, panels) for g in groups]))
 
 
 def scheme(g: Group, panels: Sequence[Scatter]) -> list[str]:
     best = dict.fromkeys("size" if p.cost == "bytes" else "time" for p in panels if g in p.best)
     return [
-        *(g.model, g.scheme, g.recipe, str(g.threads), str(g.batch), str(g.seeds)),
-        f"{g.accuracy.value:.2%} ± {g.accuracy.spread:.2%}",
+        *(g.model, g.scheme, words(g.recipe), str(g.threads), str(g.batch), str(g.seeds)),
+        f"{g.accuracy.value:.2%}\u00a0±\u00a0{g.accuracy.spread:.2%}",
         f"{g.bytes.value:,.0f}",
-        f"{g.ms.value:.4f} ± {g.ms.spread:.4f}",
+        f"{g.ms.value:.4f}\u00a0±\u00a0{g.ms.spread:.4f}",
         f"{g.torch_ms.value:.4f}",
         f"{g.torch_ms.value / g.ms.value:.1f}x",
         f"{g.equal:.2%}",
         ", ".join(best),
     ]
+
+
+def words(recipe: str) -> str:
+    """{"epochs": 2, "flip": true} as `epochs 2, flip`: text that can be broken into lines."""
+    said = json.loads(recipe).items()
+    return ", ".join(name if value is True else f"{name} {value}" for name, value in said)
 
 
 TRIAL = {
@@ -74,7 +100,7 @@ TRIAL = {
 
 def trials(rows: Iterable[Mapping[str, Any]]) -> Table:
     cells = [[form.format(row[name]) for name, form in TRIAL.items()] for row in rows]
-    return Table("trials", [name.replace("_", " ") for name in TRIAL], cells)
+    return condensed(Table("trials", [name.replace("_", " ") for name in TRIAL], cells))
 
 
 def commands(rows: Iterable[Mapping[str, Any]]) -> Table:
@@ -98,9 +124,10 @@ def machines(records: Iterable[Record]) -> Table:
     for record in records:
         m = record["measured"]["machine"]
         versions = ", ".join(f"{name} {v}" for name, v in sorted(m["versions"].items()))
-        line = (m["cpu"], " ".join(m["features"]), str(m["cores"]), m["system"], versions)
+        device = record["measured"]["device"]
+        line = (m["cpu"], " ".join(m["features"]), str(m["cores"]), device, m["system"], versions)
         counts[line] = counts.get(line, 0) + 1
-    headers = ("processor", "features", "cores", "system", "versions", "trials")
+    headers = ("processor", "features", "cores", "trained on", "system", "versions", "trials")
     return Table("machines", headers, [[*line, str(n)] for line, n in sorted(counts.items())])
 
 
