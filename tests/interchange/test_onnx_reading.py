@@ -41,14 +41,16 @@ class Places(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.a, self.b = nn.Conv2d(1, 4, 3), nn.Conv2d(4, 4, 3)
+        self.c = nn.Linear(9, 9)
 
     def forward(self, x):
+        x = self.c(x)
         y = nn.functional.interpolate(self.a(x), scale_factor=2)
         y = torch.cat([y, nn.functional.pad(self.b(y).relu(), (1, 1, 0, 2), value=1.0)], 2)
         return nn.functional.relu6(y[:, 1:, ::3])
 
 
-def test_what_moves_codes_is_read_back():
+def test_what_moves_codes_is_read_back(onnxruntime):
     torch.manual_seed(0)
     x = torch.randn(8, 1, 9, 9)
     graph = ptq(Places().eval(), [x], form="F", integer_only=True)
@@ -56,6 +58,7 @@ def test_what_moves_codes_is_read_back():
     again = from_onnx(to_onnx(graph))
     floats = [n for n in again.nodes if isinstance(n.op, ops.Relu | ops.Clamp | ops.Div)]
     assert not floats
+    np.testing.assert_array_equal(onnxruntime(to_onnx(graph), given), Network(graph, 8)(given))
     np.testing.assert_array_equal(Network(again, 8)(given), Network(graph, 8)(given))
 
 

@@ -9,9 +9,9 @@ whose division truncates; with a multiple of the divisor added, which comes off 
 
 import numpy as np
 
-from lowbit.interchange import onnx_write
 from lowbit.interchange.onnx_sheet import Order, TensorProto, geometry
-from lowbit.interchange.onnx_write import Writer
+from lowbit.interchange.onnx_write import codes
+from lowbit.interchange.onnx_write.writer import Rule, Writer
 from lowbit.ir import Node, ops
 from lowbit.spec import INT8
 
@@ -86,7 +86,7 @@ def requantize(writer: Writer, node: Node) -> None:
     """Equation (2) of requantize.py behind a product of two tensors; others are exact already."""
     source = writer.made.get(node.inputs[0])
     if source is None or not isinstance(source.op, ops.MulCodes | ops.MatMul):
-        onnx_write.requantize(writer, node)
+        codes.requantize(writer, node)
         return
     op, compute = node.op, Integers(writer, node)
     assert isinstance(op, ops.RequantizeF)
@@ -108,4 +108,4 @@ def requantize(writer: Writer, node: Node) -> None:
     coded(writer, node, compute("Add", rounded, compute.constant(zero, np.float32)), order)
 
 
-RULES = {ops.AddF: add, ops.MeanCodes: mean, ops.RequantizeF: requantize}
+RULES: dict[type, Rule] = {ops.AddF: add, ops.MeanCodes: mean, ops.RequantizeF: requantize}
