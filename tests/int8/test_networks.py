@@ -42,7 +42,7 @@ SMALL: dict[str, Callable[[], Made]] = {
 }
 LARGE: dict[str, Callable[[], Made]] = {
     **{name: of_zoo(name, 224, 1000) for name in IMAGENET},
-    **{name: of_zoo(name, 32, 10) for name in ("efficientnet_lite0", "resnet20", "resnet50")},
+    "resnet20": of_zoo("resnet20", 32, 10),
     "unet": lambda: (UNet(), (1, 128, 128)),
     "unet, interpolating": lambda: (UNet(learned=False), (1, 128, 128)),
 }
