@@ -77,7 +77,8 @@ def ptq(
 
 
 def check(method: Method, form: str, weight_bits: int, activation_bits: int = 8) -> None:
-    for name in [method] if isinstance(method, str) else method.values():
+    names = {method} if isinstance(method, str) else {*method.values()}
+    for name in names:
         if name not in METHODS:
             raise ValueError(f"no method {name!r}; there are {', '.join(METHODS)}")
     if form not in FORMS:
@@ -85,6 +86,8 @@ def check(method: Method, form: str, weight_bits: int, activation_bits: int = 8)
     weight_spec(weight_bits)
     if activation_bits not in (8, 16):
         raise ValueError(f"activations have 8 or 16 bits, not {activation_bits}")
+    if activation_bits == 16 and names & {"entropy", "mse"}:
+        raise ValueError("entropy and mse weigh ranges for 8 bits: 16 take minmax, say")
     if activation_bits == 16 and form != "D":
         raise ValueError("activations of 16 bits are form D's: XNNPACK and ONNX Runtime have none")
 

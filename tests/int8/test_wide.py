@@ -75,6 +75,8 @@ def test_what_16_bits_do_not_have_is_named():
     linear = nn.Linear(5, 2).eval()
     with pytest.raises(ValueError, match="form D's"):
         ptq(linear, [x], activation_bits=16, form="F")
+    with pytest.raises(ValueError, match="16 take minmax"):
+        ptq(linear, [x], {"input": "mse"}, activation_bits=16)
     with pytest.raises(ValueError, match="8 or 16 bits, not 12"):
         ptq(linear, [x], activation_bits=12)
 
