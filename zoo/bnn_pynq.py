@@ -6,15 +6,19 @@ over all logits stands behind the last layer.
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lowbit import nn as lnn
+from lowbit.nn.product import multiply
+from lowbit.schemes import Pair
 from lowbit.zoo.architecture import architecture
 from lowbit.zoo.bits import Bits, activation, conv, is_binary, linear
 from lowbit.zoo.blocks import Shape, features, norm
 
 CNV_WIDTHS = ((64, False), (64, True), (128, False), (128, True), (256, False), (256, False))
 PERCEPTRON = Bits("ste_sign", "ste_sign", first="body", last="body")
+DROPPED = 0.2
 CNV = Bits("ste_sign", "ste_sign", first="pixels", last="body")
 
 
@@ -27,6 +31,17 @@ class TensorNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.norm(x.unsqueeze(1)).squeeze(1)
+
+
+class Dropping(lnn.Linear):
+    """Drops inputs once they are codes: a value dropped in front of the quantizer would be a zero,
+    whose sign is +1."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return multiply(self, x, 0, self.product)
+
+    def product(self, codes: Tensor, weight: Tensor) -> Tensor:
+        return F.linear(F.dropout(codes, DROPPED, self.training), weight)
 
 
 class Centred(nn.Module):
@@ -62,11 +77,15 @@ def perceptron(shape: Shape, classes: int, bits: Bits, width: int) -> nn.Module:
     body, act = bits.at("body"), activation(bits.at("body"))
     ins = int(torch.Size(shape).numel())
     first = bits.at("first")
-    layers: list[nn.Module] = [nn.Flatten(), Centred(is_binary(first)), nn.Dropout(0.2)]
+    layers: list[nn.Module] = [nn.Flatten(), Centred(is_binary(first))]
     for pair, size in ((first, ins), (body, width), (body, width)):
-        layers += [linear(pair, size, width), lnn.BatchNorm1d(width), act, nn.Dropout(0.2)]
-    last = linear(bits.at("last"), width, classes)
+        layers += [dropping(pair, size, width), lnn.BatchNorm1d(width), act]
+    last = dropping(bits.at("last"), width, classes)
     return uniform(nn.Sequential(*layers, last, TensorNorm()))
+
+
+def dropping(pair: Pair, ins: int, outs: int) -> nn.Module:
+    return Dropping(ins, outs, bias=False, weight=pair.weight, input=pair.input)
 
 
 @architecture(paper="1612.07119", input=(3, 32, 32), classes=10, bits="w1a1")

@@ -13,6 +13,7 @@ import lowbit
 from lowbit import zoo
 from lowbit.ir import Graph, TensorType, ops, verify
 from lowbit.runtime import Network
+from lowbit.schemes import Scheme
 from lowbit.spec import BINARY, QuantSpec
 from lowbit.zoo import real_to_binary
 
@@ -150,7 +151,15 @@ def test_the_gates_of_real_to_binary_agree_with_torch():
         )
 
 
-@pytest.mark.parametrize("scheme", ["w1a1", "w1a2", "tern", "w2a2", "w4a4", "w8a8"])
+BODIES = {
+    **{name: name for name in ("w1a1", "w1a2", "tern", "w2a2", "w4a4", "w8a8")},
+    "twn": Scheme("twn", "lsq:8"),
+    "ttq": Scheme("ttq", None),
+    "dorefa": Scheme("dorefa:3", "dorefa:3"),
+}
+
+
+@pytest.mark.parametrize("scheme", BODIES.values(), ids=BODIES)
 def test_a_body_takes_any_scheme(scheme):
     model = zoo.create_model("resnet20", input_shape=(1, 9, 9), scheme=scheme, exact=True)
     model.load_state_dict(model.state_dict())
