@@ -18,6 +18,7 @@ import math
 import numpy as np
 
 from lowbit.kernels.entry import inner
+from lowbit.kernels.limit import Limit
 from lowbit.kernels.program import CHUNK, RUN, SCRATCH, run_program
 from lowbit.kernels.record import WINDOW, reader, record
 from lowbit.kernels.simd import as_i64, as_u8, stack
@@ -261,5 +262,5 @@ def chunk(groups: int, width: int) -> int:
     together = math.lcm(width, 64)
     size = min(groups * width, together * max(1, GROUPED // together))
     if size > SCRATCH - 128:
-        raise NotImplementedError(f"{groups} groups of {width} output channels")
+        raise Limit(f"{groups} groups of {width} output channels")
     return size

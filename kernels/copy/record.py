@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lowbit.kernels.limit import Limit
 from lowbit.kernels.record import record
 
 DIMS = 4
@@ -24,7 +25,7 @@ def copy(sides: Sequence[tuple[int, int, int]], item: int, **fields: int) -> np.
         joined.append((n, source, target))
     *outer, (count, _, _) = joined
     if len(outer) > DIMS:
-        raise NotImplementedError(f"a copy over {len(outer)} strided sides")
+        raise Limit(f"a copy over {len(outer)} strided sides")
     record = np.zeros(1, COPY)
     record["bytes"] = count
     first, *rest = outer or [(1, 0, 0)]

@@ -19,6 +19,7 @@ from lowbit.ir.ops import (
 )
 from lowbit.ir.ops.codes import headroom
 from lowbit.kernels.layout import Layout, whole
+from lowbit.kernels.limit import Limit
 from lowbit.kernels.program import Op
 
 UNARY = (Byte, QuantizeD, QuantizeF, RequantizeD, RequantizeF)  # with constants besides
@@ -50,7 +51,7 @@ def instruction(node: Node, carried: str, types, operand, vector: Vector) -> Ins
     first = node.inputs[0] == carried
     other = node.inputs[1] if first else node.inputs[0]
     if types[other].value is not None:
-        raise NotImplementedError(f"{node}: an operand is a constant")
+        raise Limit(f"{node}: an operand is a constant")
     kind = operand_layout(node, types[other])
     return {**rule(node.op, first), "kind": kind, **operand(node, other)}
 

@@ -23,6 +23,7 @@ from lowbit.ir.ops import (
     Sub,
     Threshold,
 )
+from lowbit.kernels.limit import Limit
 from lowbit.runtime import eight_bit
 
 FUNCTIONS = (Abs, Clamp, Exp, Lookup, PRelu, Relu, Sigmoid, Sqrt, Threshold)
@@ -101,5 +102,5 @@ def carried(node: Node, graph: Graph, types: Mapping[str, TensorType]) -> str:
     moving = [name for name in node.inputs if name not in graph.constants]
     whole = [name for name in moving if types[name].shape == types[node.output].shape]
     if not moving:
-        raise NotImplementedError(f"{node}: all operands are constants")
+        raise Limit(f"{node}: all operands are constants")
     return (whole or moving)[0]

@@ -10,7 +10,9 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -22,7 +24,9 @@ from lowbit.kernels.program.assemble import assemble
 from lowbit.kernels.table import Kernel, choose, forced_rows
 
 FILE, ROUNDS, WORTH = "choices.json", 5, 2**22
-HOPELESS = 4  # times the best of the first round, and a row is not timed again
+HOPELESS = 4  # times the best in two rounds, and a row is not timed again
+CLOSE, MOST = 1.1, 30  # within so much of the best, a row is timed longer; rounds in all
+ALONE = 0.9  # of the wall clock's time spent on the processor: nobody else had it meanwhile
 
 Times = dict[str, float]  # milliseconds, by the kernel's name
 
@@ -51,12 +55,18 @@ def fastest(
     key = f"{[k.name for k in rows]} {units} {problem}"
     times = remembered().get(key)
     if times is None or set(times) != {k.name for k in rows}:
-        times = measured(rows, problem, w, units)
-        remember(key, times)
+        times, sure = measured(rows, problem, w, units)
+        if sure:
+            remember(key, times)
+        else:  # a busy machine's word is good for this process alone
+            IN_MEMORY[key] = times
     return min(rows, key=lambda k: times[k.name]), times
 
 
-def measured(rows: Sequence[Kernel], problem: Problem, w: np.ndarray, units: int) -> Times:
+def measured(
+    rows: Sequence[Kernel], problem: Problem, w: np.ndarray, units: int
+) -> tuple[Times, bool]:
+    """The rows' times, and whether the machine was quiet enough to trust them."""
     pixels = units if problem.sides[1] == ENDLESS else problem.sides[0] * problem.sides[1]
     size = problem.pixel_bytes()
     x, zero = room(pixels * size), lined(problem.zeros())
@@ -74,16 +84,39 @@ def measured(rows: Sequence[Kernel], problem: Problem, w: np.ndarray, units: int
         record = problem.record(block=kernel.tile[1], run_program=runner, **places)
         held.append((named, record))
         runs[kernel.name] = (kernel.callable(), record.ctypes.data)
+    return race({name: partial(run, at, 0, units) for name, (run, at) in runs.items()})
+
+
+def race(runs: Mapping[str, Callable[[], object]]) -> tuple[Times, bool]:
+    """In turns, the least of several rounds each; more of them for those that are close, or were
+    interrupted. True if each was left alone in as many rounds as it needed."""
     best: Times = {}
-    for _ in range(ROUNDS):
-        for name, (run, at) in runs.items():
-            if best.get(name, 0) > HOPELESS * min(best.values(), default=0):
-                continue
-            start = time.perf_counter()
-            run(at, 0, units)
-            taken = 1000 * (time.perf_counter() - start)
+    quiet = dict.fromkeys(runs, 0)
+    for turn in range(MOST):
+        for name in [name for name in runs if wanting(name, best, quiet, turn)]:
+            taken, alone = timed(runs[name])
             best[name] = min(taken, best.get(name, taken))
-    return best
+            quiet[name] += alone
+    return best, not any(wanting(name, best, quiet, MOST) for name in runs)
+
+
+def wanting(name: str, best: Times, quiet: Mapping[str, int], turn: int) -> bool:
+    """Whether a row is to be timed once more."""
+    if turn == 0:
+        return True
+    fastest = min(best.values())
+    if quiet[name] >= 2 and best[name] > HOPELESS * fastest:
+        return False
+    close = sum(taken < CLOSE * fastest for taken in best.values()) > 1
+    return quiet[name] < (3 * ROUNDS if close and best[name] < CLOSE * fastest else ROUNDS)
+
+
+def timed(run: Callable[[], object]) -> tuple[float, bool]:
+    """Milliseconds, and whether this thread had the processor all the while."""
+    start, own = time.perf_counter(), time.thread_time()
+    run()
+    taken, own = time.perf_counter() - start, time.thread_time() - own
+    return 1000 * taken, own >= ALONE * taken
 
 
 def room(size: int) -> np.ndarray:
@@ -100,10 +133,14 @@ def lined(values: np.ndarray) -> np.ndarray:
 
 
 def remembered() -> dict[str, Times]:
-    """All answers; none if the file is missing or damaged."""
-    folder = cache.directory()
+    """All answers: this process's own, and those on disk before them."""
+    return IN_MEMORY | stored(cache.directory())
+
+
+def stored(folder: Path | None) -> dict[str, Times]:
+    """None if the file is missing or damaged."""
     try:
-        found = json.loads((folder / FILE).read_text()) if folder else IN_MEMORY
+        found = json.loads((folder / FILE).read_text()) if folder else {}
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -120,7 +157,7 @@ def remember(key: str, times: Times) -> None:
         return
     try:
         with tempfile.NamedTemporaryFile("w", dir=folder, delete=False) as file:
-            json.dump(remembered() | {key: times}, file)
+            json.dump(stored(folder) | {key: times}, file)
         os.replace(file.name, folder / FILE)
     except OSError:
         IN_MEMORY[key] = times

@@ -11,6 +11,7 @@ from lowbit.ir.ops import Concat, Conv, Transpose
 from lowbit.kernels import layout as layouts
 from lowbit.kernels.copy.record import copy
 from lowbit.kernels.layout import DTYPES, Layout, pixel_bytes, whole, words
+from lowbit.kernels.limit import Limit
 from lowbit.runtime.fuse import Group
 from lowbit.runtime.program import channels_of
 from lowbit.runtime.step import Buffer, Place
@@ -89,7 +90,7 @@ def spread(plan: "Plan", name: str, like: str, layout: Layout = Layout.FLOAT) ->
     """The name of a new tensor: `name` in a layout, repeated to the shape of `like`."""
     x, shape, new = plan.types[name], plan.types[like].shape, f"{name} as {like}"
     if len(x.shape) != len(shape):
-        raise NotImplementedError(f"{like}: {x} would broadcast across the batch")
+        raise Limit(f"{like}: {x} would broadcast across the batch")
     item = DTYPES[layout].itemsize
     plan.types[new] = TensorType(shape, None if layout is Layout.FLOAT else x.spec)
     plan.want(name, layout)

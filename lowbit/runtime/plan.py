@@ -34,6 +34,7 @@ from lowbit.ir.ops import (
     Transpose,
 )
 from lowbit.kernels.layout import Layout, pixel_bytes, whole
+from lowbit.kernels.limit import Limit
 from lowbit.kernels.problem import Problem
 from lowbit.kernels.table import choose
 from lowbit.runtime import eight_bit, move, place, pool, product, program, rows
@@ -90,7 +91,7 @@ class Plan:
         made = groups(self.graph, self.types, self.fuse)
         for name in self.graph.outputs:
             if name in self.graph.constants:
-                raise NotImplementedError(f"output {name} is a constant")
+                raise Limit(f"output {name} is a constant")
             self.want(name, whole(self.types[name].spec))
         for group in reversed(made):
             self.demand(group)

@@ -21,6 +21,7 @@ from lowbit.ir.ops import (
     Threshold,
 )
 from lowbit.kernels.layout import Layout, pixel_bytes
+from lowbit.kernels.limit import Limit
 from lowbit.kernels.program import EAGER, Op
 from lowbit.runtime import eight_bit, uniform
 from lowbit.runtime.step import Buffer, Place
@@ -115,7 +116,7 @@ def step_of(node: Node, carried: str, types, operand: Operand) -> list[Instructi
             by_channel = int(rows > 1)
             row: Instruction = {"levels": levels, "by_channel": by_channel, "lo": op.start}
             return [{"op": Op.LOOKUP, "at": table, **row}]
-    raise NotImplementedError(f"{node}: no instruction")
+    raise Limit(f"{node}: no instruction")
 
 
 def threshold(op: Threshold, t: np.ndarray, falling: np.ndarray, channels: int) -> Instruction:

@@ -7,6 +7,7 @@ from lowbit.ir import Node
 from lowbit.ir.ops import MatMul, Max, SoftmaxD, SoftmaxF, Sum
 from lowbit.kernels.halve.reference import HALVE
 from lowbit.kernels.layout import Layout, whole
+from lowbit.kernels.limit import Limit
 from lowbit.kernels.matmul.reference import MATMUL
 from lowbit.kernels.record import filled
 from lowbit.kernels.softmax.reference import SOFTMAX
@@ -51,7 +52,7 @@ def matmul(plan: "Plan", group: Group) -> None:
     assert isinstance(node.op, MatMul)
     for name in node.inputs:
         if plan.types[name].value is not None:
-            raise NotImplementedError(f"{node}: an operand is a constant")
+            raise Limit(f"{node}: an operand is a constant")
     *pairs, rows, depth = plan.types[node.inputs[0]].shape
     width = plan.types[node.inputs[1]].shape[-1]
     kinds = {"a_kind": layout, "b_kind": layout, "zero_a": node.op.zeros[0]}

@@ -25,7 +25,24 @@ def graph():
 def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "directory", lambda: tmp_path)
     monkeypatch.setattr(measure, "IN_MEMORY", {})
+    monkeypatch.setattr(measure, "rivals", able)
     return tmp_path
+
+
+def able(table, problem, forced):
+    """Rows that compete on any processor, whatever they need of it."""
+    rows = [k for k in table if not k.reference and not k.objections(problem)]
+    return rows if forced is None else measure.forced_rows(table, forced)
+
+
+def names(rows) -> list[str]:
+    return [kernel.name for kernel in rows]
+
+
+@pytest.fixture
+def quiet(monkeypatch):
+    """A machine on which nobody else works."""
+    monkeypatch.setattr(measure, "ALONE", 0)
 
 
 def equal(graph: Graph, network: Network) -> None:
@@ -33,7 +50,7 @@ def equal(graph: Graph, network: Network) -> None:
     np.testing.assert_array_equal(network(x), evaluate(graph, x)[0])
 
 
-def test_measured_once_remembered_and_told(graph, folder, monkeypatch):
+def test_measured_once_remembered_and_told(graph, folder, quiet, monkeypatch):
     network = Network(graph)
     file = folder / measure.FILE
     if not file.exists():
@@ -49,7 +66,9 @@ def test_measured_once_remembered_and_told(graph, folder, monkeypatch):
 
 
 def test_every_rival_gives_the_same(graph, folder, monkeypatch):
-    monkeypatch.setattr(measure, "measured", lambda rows, *args: {k.name: 1.0 for k in rows})
+    monkeypatch.setattr(
+        measure, "measured", lambda rows, *_: (dict.fromkeys(names(rows), 1.0), True)
+    )
     Network(graph)
     file = folder / measure.FILE
     if not file.exists():
@@ -60,6 +79,50 @@ def test_every_rival_gives_the_same(graph, folder, monkeypatch):
         network = Network(graph)
         assert name in [s.kernel.name for s in network.plan.steps]
         equal(graph, network)
+
+
+def test_a_busy_machines_answer_is_not_remembered(graph, folder, monkeypatch):
+    monkeypatch.setattr(measure, "ALONE", np.inf)
+    network = Network(graph)
+    assert not (folder / measure.FILE).exists()
+    monkeypatch.setattr(measure, "measured", lambda *args: pytest.fail("measured again"))
+    equal(graph, Network(graph))
+    equal(graph, network)
+
+
+def sleeping(clock: list[float], *takes: float):
+    """Something that takes these times, the last one from then on."""
+    left = list(takes)
+    return lambda: clock.append(clock[-1] + (left.pop(0) if len(left) > 1 else left[0]))
+
+
+@pytest.fixture
+def clock(monkeypatch, quiet) -> list[float]:
+    seconds = [0.0]
+    monkeypatch.setattr(measure.time, "perf_counter", lambda: seconds[-1])
+    return seconds
+
+
+def test_one_slow_round_changes_no_choice(clock):
+    best, sure = measure.race({"a": sleeping(clock, 9, 1), "b": sleeping(clock, 2)})
+    assert sure
+    assert best == {"a": 1000, "b": 2000}
+
+
+def test_close_rows_are_timed_longer_and_hopeless_ones_twice(clock):
+    times = {"a": 1.0, "b": 1.05, "c": 1.5, "d": 9.0}
+    counts = dict.fromkeys(times, 0)
+
+    def counted(name):
+        def run():
+            counts[name] += 1
+            clock.append(clock[-1] + times[name])
+
+        return run
+
+    measure.race({name: counted(name) for name in times})
+    rounds = measure.ROUNDS
+    assert counts == {"a": 3 * rounds, "b": 3 * rounds, "c": rounds, "d": 2}
 
 
 def test_a_damaged_file_only_costs_a_measurement(graph, folder):
