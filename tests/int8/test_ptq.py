@@ -9,8 +9,10 @@ from lowbit import pack
 from lowbit.exporter import ExportError
 from lowbit.int8 import CalibrationError, ptq
 from lowbit.int8.methods import METHODS
+from lowbit.interchange.parameters import worths
 from lowbit.ir import evaluate, ops, verify
 from lowbit.runtime import Network
+from lowbit.spec import INT8
 
 forms = pytest.mark.parametrize("form", ["D", "F"])
 
@@ -207,3 +209,30 @@ def test_training_mode_is_refused(plain_case):
 def test_unknown_choices_are_named(plain_case, choice, message):
     with pytest.raises(ValueError, match=message):
         ptq(*plain_case, **choice)
+
+
+class Shared(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Conv2d(1, 4, 3), nn.Conv2d(1, 4, 3)
+        nn.init.normal_(self.b.weight, std=4)
+
+    def forward(self, x):
+        y = torch.cat([self.a(x), self.b(x)], 1)
+        y = nn.functional.avg_pool2d(nn.functional.max_pool2d(y, 2), 2)
+        return nn.functional.pad(y, (1, 1)).flatten(1)
+
+
+@pytest.mark.parametrize("form", ["D", "F"])
+def test_what_moves_pools_or_joins_shares_parameters(form):
+    """As in TensorFlow Lite: codes are made by what computes, and pass through the rest."""
+    torch.manual_seed(0)
+    graph = ptq(Shared().eval(), [torch.randn(8, 1, 10, 10)], form=form, integer_only=True)
+    kinds = [type(n.op) for n in graph.nodes if not isinstance(n.op, ops.Transpose)]
+    moving = kinds[kinds.index(ops.Concat) :]
+    assert moving == [ops.Concat, ops.MaxPool, ops.MeanCodes, ops.Pad, ops.Reshape]
+    types, worth = verify(graph), worths(graph)
+    (concat,) = (n for n in graph.nodes if isinstance(n.op, ops.Concat))
+    a, b = (worth[name] for name in concat.inputs)
+    assert a == b == worth[graph.outputs[0]]
+    assert {types[name].spec for name in concat.inputs} == {INT8}
