@@ -44,7 +44,7 @@ def ptq(
     samples: Samples = 100,
     method: Method = "minmax",
     weight_bits: Bits = 8,
-    activation_bits: Annotated[int, typer.Option(help="8, or 16 in form D.")] = 8,
+    activation_bits: Annotated[int, typer.Option(help="2 to 8, or 16 in form D.")] = 8,
     per_tensor: Tensorwise = False,
     form: Annotated[
         str, typer.Option(help="D: TensorFlow Lite's reference; F: XNNPACK and ONNX Runtime.")

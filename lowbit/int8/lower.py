@@ -111,17 +111,15 @@ class Int8Lowering(Lowering):
         type_ = self.inputs[node.name]
         if type_.spec is None and not self.settings.integer_only:
             return
+        worth = self.parameters[node]
         if type_.spec is None:
-            worth = self.parameters[node]
-            spec, zero = self.end(worth)
+            scale, (spec, zero) = worth.scale, self.end(worth)
         else:
-            spec, worth, zero = type_.spec, self.parameters[node], 0
+            scale, spec, zero = 1.0, type_.spec, 0
         axes = tuple(range(len(type_.shape)))
         self.inputs[node.name] = self.types[node.name] = TensorType(type_.shape, spec)
         value = Value(node.name, self.types[node.name], axes)
-        self.values[node] = self.requantize(
-            node, value, input_scale=worth.scale, worth=worth, bias=-zero
-        )
+        self.values[node] = self.requantize(node, value, input_scale=scale, worth=worth, bias=-zero)
 
     # What rules call
 

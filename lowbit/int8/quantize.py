@@ -54,8 +54,9 @@ def ptq(
     `graph.notes` says so; with `integer_only` inputs and outputs are codes (int8, or uint8 with
     `unsigned_ends`) and such an operation is refused by name.
     `equalized` evens out channels across layers first, for per-tensor weights above all.
-    `activation_bits` of 16 are symmetric, with 8-bit weights and sums of 48 bits: TensorFlow Lite's
-    16x8, in form D alone; what has no kernel there (softmax, products of two tensors) stays float.
+    `activation_bits` are 2 to 8; or 16, which are symmetric, with 8-bit weights and sums of 48
+    bits: TensorFlow Lite's 16x8, in form D alone; what has no kernel there (softmax, products of
+    two tensors) stays float.
     `adaptive` rounds weights by AdaRound, for 4 bits and fewer above all; `bias_corrected` takes
     the mean error of rounded weights out of the biases. Either runs the data again, for which an
     iterator is kept in memory; a DataLoader is not.
@@ -84,8 +85,8 @@ def check(method: Method, form: str, weight_bits: int, activation_bits: int = 8)
     if form not in FORMS:
         raise ValueError(f"the arithmetic is form D or F, not {form!r}")
     weight_spec(weight_bits)
-    if activation_bits not in (8, 16):
-        raise ValueError(f"activations have 8 or 16 bits, not {activation_bits}")
+    if activation_bits not in (*range(2, 9), 16):
+        raise ValueError(f"activations have 2 to 8 bits, or 16, not {activation_bits}")
     if activation_bits == 16 and names & {"entropy", "mse"}:
         raise ValueError("entropy and mse weigh ranges for 8 bits: 16 take minmax, say")
     if activation_bits == 16 and form != "D":
@@ -155,14 +156,14 @@ def chosen(
 
     def ends(s: Statistics) -> tuple[float, float]:
         name = method if isinstance(method, str) else method.get(s.name, "minmax")
-        return METHODS[name](s)
+        return METHODS[name](s, spec)
 
-    wide = spec != INT8
+    wide = spec.hi > INT8.hi
     found = {id(s): activation_parameters(*ends(s), spec, symmetric or wide) for s in seen.values()}
     for node in captured.inputs:
-        if node.meta["val"].dtype == torch.uint8:
+        if node.meta["val"].dtype == torch.uint8 and spec.bits >= 8:
             found[id(seen[node])] = Parameters(1.0, 0 if wide else INT8.lo)
-    for node in () if wide else seen:
+    for node in seen if spec == INT8 else ():
         if node.target in SOFTMAXES and of_softmaxes([n for n in seen if seen[n] is seen[node]]):
             found[id(seen[node])] = SOFTMAX.parameters
     return {node: found[id(s)] for node, s in seen.items()}

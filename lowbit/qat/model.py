@@ -69,7 +69,7 @@ class QuantizedTraining(nn.Module):
         captured, seen = prepare(self.model, batches, changing=True)
         self.example = tuple(empty(n) for n in captured.inputs)
         kind = Learned if learned_ranges else MovingAverage
-        ends = {shares(captured)[n].name: METHODS[method](s) for n, s in seen.items()}
+        ends = {shares(captured)[n].name: METHODS[method](s, INT8) for n, s in seen.items()}
         self.ranges = nn.ModuleDict({name: kind(*pair) for name, pair in ends.items()})
         for flag, value in (("quantizing", True), ("observing", True), ("frozen", False)):
             self.register_buffer(flag, torch.tensor(value))

@@ -77,7 +77,7 @@ def test_what_16_bits_do_not_have_is_named():
         ptq(linear, [x], activation_bits=16, form="F")
     with pytest.raises(ValueError, match="16 take minmax"):
         ptq(linear, [x], {"input": "mse"}, activation_bits=16)
-    with pytest.raises(ValueError, match="8 or 16 bits, not 12"):
+    with pytest.raises(ValueError, match="2 to 8 bits, or 16, not 12"):
         ptq(linear, [x], activation_bits=12)
 
 

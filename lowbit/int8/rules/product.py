@@ -66,7 +66,7 @@ def product(
     """Sums of codes times codes, and what they are worth in codes of the result."""
     x, out = lowering.codes[value.name], lowering.parameters[activation]
     name = lowering.constant(weight.codes, spec, f"{node.name}.weight")
-    parts = [value] if lowering.settings.activation_bits == 8 else bytes_of(lowering, node, value)
+    parts = [value] if lowering.settings.activation_bits <= 8 else bytes_of(lowering, node, value)
     sums = [lowering.emit(op, (part, name), value.axes, node) for part in parts]
     offset = x.zero_point * weight.codes.reshape(len(weight.codes), -1).sum(1)
     total = rounding.bias_codes(bias, x, weight.scales) - offset

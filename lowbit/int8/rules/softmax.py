@@ -11,7 +11,7 @@ from lowbit.ir.ops.softmax import LONGEST, SCALES, SOFTMAX
 @rule(*SOFTMAXES)
 def softmax(lowering: Int8Lowering, node: Node, _: Node) -> Value | None:
     """Along the axis that is put last for it; what integers do not reach stays float."""
-    if lowering.settings.activation_bits > 8:
+    if lowering.settings.activation_bits != 8:
         return None
     value = lowering.quantized(node.args[0])
     if value is None or node.kwargs or node.args[2:] not in ((), (False,), (None,)):
