@@ -1,5 +1,7 @@
 """All contestants of one network, built, warmed, and run in turns in one process."""
 
+import contextlib
+import logging
 import math
 import tempfile
 import warnings
@@ -109,10 +111,22 @@ class Race:
 
 
 def built(peer: Peer, raced: Subject) -> Contestant:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # theirs, of their own parts
+    with hushed():
         run, size = peer.build(raced)
         return Contestant("", peer.dtype, peer.name, peer.name, run, size, distance(run(), raced))
+
+
+@contextlib.contextmanager
+def hushed() -> Iterator[None]:
+    """Other libraries' warnings are of their own parts, and hide the table that was asked for."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
 
 
 def runner(network: Network, x) -> Callable[[], object]:

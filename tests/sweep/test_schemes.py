@@ -88,6 +88,13 @@ def test_the_full_sweep_has_every_width():
     assert {(w, a) for w in weights for a in ("1", "2", "4", "8", "float")} == widths
 
 
+def test_the_help_says_what_the_full_sweep_costs():
+    configs = PRESETS["full"]().configs()
+    starts = by_key([start for c in configs if (start := start_of(c))]).values()
+    epochs = sum(c["recipe"]["epochs"] for c in configs)
+    assert epochs + sum(s["recipe"]["float_epochs"] for s in starts) == 369
+
+
 def test_one_float_network_a_seed_serves_the_full_sweep():
     starts = [start_of(config) for config in PRESETS["full"]().configs()]
     assert len(by_key([start for start in starts if start])) == 3
