@@ -69,7 +69,7 @@ def node(entry: object) -> Node:
     names = sorted(name for name, _ in kinds)
     if not isinstance(values, dict) or sorted(values) != names:
         raise FormatError(
-            f"{op} has the attributes {', '.join(names) or 'none'} and no others: the file is of "
+            f"{op} has the attributes {names} and no others: the file is of "
             "another version of lowbit (export the network again), or altered"
         )
     checked = {name: attribute(values[name], kind, f"{op}.{name}") for name, kind in kinds}
