@@ -1,6 +1,7 @@
 """Loads machine code into this process, by LLVM's linker alone."""
 
 import functools
+import threading
 from typing import Any, NamedTuple
 
 import llvmlite.binding as llvm
@@ -27,11 +28,15 @@ def engine() -> Any:
     return llvm.create_mcjit_compiler(module, machine)
 
 
+ONE_AT_A_TIME = threading.Lock()  # LLVM's linker has none of its own
+
+
 def load(code: MachineCode) -> int:
     """The address of its function."""
-    engine().add_object_file(llvm.ObjectFileRef.from_data(code.object))
-    engine().finalize_object()
-    address = engine().get_function_address(code.symbol)
+    with ONE_AT_A_TIME:
+        engine().add_object_file(llvm.ObjectFileRef.from_data(code.object))
+        engine().finalize_object()
+        address = engine().get_function_address(code.symbol)
     if not address:
         raise LookupError(f"{code.symbol} is not in its object file")
     return address
