@@ -54,7 +54,7 @@ class MeanAbs(ScaleRule):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.detach() if self.detach else x
-        mean = x.abs().mean(channel_axes(x), keepdim=True) if self.per_channel else x.abs().mean()
+        mean = averaged(x.abs(), self.per_channel)
         return mean if self.floor is None else mean.clamp_min(self.floor)
 
     def extra_repr(self) -> str:
@@ -64,6 +64,21 @@ class MeanAbs(ScaleRule):
 def channel_axes(x: Tensor) -> tuple[int, ...]:
     """Every axis but the first, an output channel's."""
     return tuple(range(1, x.ndim))
+
+
+def summed(x: Tensor, per_channel: bool) -> Tensor:
+    """(O, 1, ...), or the sum of all as a scalar: that of the channels' sums, for torch divides a
+    sum over everything between its threads, and its last bit would tell how many they were."""
+    if per_channel:
+        return x.sum(channel_axes(x), keepdim=True)
+    return x.reshape(len(x), -1).sum(1).sum()
+
+
+def averaged(x: Tensor, per_channel: bool) -> Tensor:
+    """The mean in the shape and the order of `summed`."""
+    if per_channel:
+        return x.mean(channel_axes(x), keepdim=True)
+    return summed(x, per_channel) / x.numel()
 
 
 class MeanAbove(ScaleRule):
@@ -77,10 +92,8 @@ class MeanAbove(ScaleRule):
     def forward(self, x: Tensor) -> Tensor:
         size = x.detach().abs()
         kept = size > self.threshold(x)
-        axes = channel_axes(x) if self.per_channel else tuple(range(x.ndim))
-        total = (size * kept).sum(axes, keepdim=self.per_channel)
-        count = kept.sum(axes, keepdim=self.per_channel).clamp_min(1)
-        return (total / count).clamp_min(FLOOR)
+        total, count = (summed(t, self.per_channel) for t in (size * kept, kept))
+        return (total / count.clamp_min(1)).clamp_min(FLOOR)
 
 
 class PowerOfTwo(ScaleRule):

@@ -7,7 +7,7 @@ from lowbit.quant.base import Quantizer, Term
 from lowbit.quant.gradient import Clipped, Identity
 from lowbit.quant.registry import both, weight
 from lowbit.quant.rescaled import Rescaled
-from lowbit.quant.scale import MeanAbove, Unit, channel_axes
+from lowbit.quant.scale import MeanAbove, Unit, averaged
 from lowbit.quant.snap import snap
 from lowbit.spec import TERNARY, QuantSpec, unsigned
 
@@ -41,9 +41,7 @@ class MeanThreshold(nn.Module):
         self.per_channel = per_channel
 
     def forward(self, w: Tensor) -> Tensor:
-        size = w.detach().abs()
-        axes = channel_axes(w) if self.per_channel else tuple(range(w.ndim))
-        return 0.7 * size.mean(axes, keepdim=self.per_channel)
+        return 0.7 * averaged(w.detach().abs(), self.per_channel)
 
 
 class TWN(Rescaled):

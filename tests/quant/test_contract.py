@@ -178,3 +178,21 @@ def test_export_has_one_snap_a_term_and_equals_eager(role, choice):
 def test_a_wrong_spelling_is_answered_with_the_right_one(role, choice, words):
     with pytest.raises(ValueError, match=words):
         quantizer(role, choice)
+
+
+@pytest.mark.parametrize("choice", [*spellings(WEIGHTS, (2,))])
+def test_a_large_weight_has_the_same_terms_for_any_number_of_threads(choice):
+    """torch splits a sum over more than 2^15 values between threads, and rounds otherwise."""
+    w, threads, found = sample(shape=(128, 512, 1, 1)), torch.get_num_threads(), []
+    q = build(choice, WEIGHTS, 128, axis=0)
+    q(w)  # what is learned takes its start
+    q.eval()
+    try:
+        for count in (1, 2, 3):
+            torch.set_num_threads(count)
+            found.append([t for term in q.terms(w) for t in (term.codes, term.scale)])
+    finally:
+        torch.set_num_threads(threads)
+    for other in found[1:]:
+        for a, b in zip(found[0], other, strict=True):
+            assert (a is None and b is None) or torch.equal(a, b)
