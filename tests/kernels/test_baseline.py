@@ -37,3 +37,17 @@ def test_kernels_on_another_target(target, tmp_path):
     environment = {**os.environ, **TARGETS[target], "LOWBIT_CACHE": str(tmp_path)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:]
+
+
+@pytest.mark.slow
+def test_rows_of_avx512_without_it(tmp_path):
+    tools = Path(__file__).parents[1] / "tools"
+    files = [str(Path(__file__).with_name(test)) for test in TESTS]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    path = os.pathsep.join([str(tools), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, "PYTHONPATH": path, "LOWBIT_CACHE": str(tmp_path)}
+    done = subprocess.run(
+        [*command, "-p", "emulated_vnni", *files], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "needs avx512" not in done.stdout
