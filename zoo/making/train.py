@@ -91,7 +91,9 @@ def in_memory(model: nn.Module, order: torch.memory_format) -> None:
 
 
 def finished(shop: Workshop, recipe: Recipe) -> nn.Module:
-    return load_weights(new_model(recipe), shop.published(recipe)).eval()
+    model = load_weights(new_model(recipe), shop.published(recipe)).eval()
+    in_memory(model, torch.channels_last)  # a fifth less time for a teacher
+    return model
 
 
 def loader(recipe: Recipe, data: FashionMNIST, seed: int) -> FashionMNISTData:
