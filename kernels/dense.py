@@ -34,7 +34,7 @@ PAIRS = ir.VectorType(I16, 2 * LANES)
 class Floats:
     """float32 by float32: the product is rounded, then the sum."""
 
-    vector, depth, unit, weight = F32x16, 1, 4, F32x16.llvm
+    vector, depth, unit, weight, row = F32x16, 1, 4, F32x16.llvm, 64
 
     @staticmethod
     def spread(builder, address, mask):
@@ -48,7 +48,7 @@ class Floats:
 class Words:
     """int32 by int32, modulo 2^32: exact, as the sums are known to fit."""
 
-    vector, depth, unit, weight = I32x16, 1, 4, I32x16.llvm
+    vector, depth, unit, weight, row = I32x16, 1, 4, I32x16.llvm, 64
 
     @staticmethod
     def spread(builder, address, mask):
@@ -66,7 +66,7 @@ class BytePairs:
     byte past its end and multiplies it by zero.
     """
 
-    vector, depth, unit, weight = I32x16, 2, 1, PAIRS
+    vector, depth, unit, weight, row = I32x16, 2, 1, PAIRS, 64
 
     @staticmethod
     def spread(builder, address, mask):
@@ -95,9 +95,8 @@ def step(kind, vectors: int):
     def step_(typingctx, acc, x, pixel, w, mask):
         def codegen(context, builder, signature, args):
             acc, x, pixel, w, mask = args
-            rows = [
-                load(builder, offset(builder, w, 64 * v), kind.weight, 4) for v in range(vectors)
-            ]
+            places = (offset(builder, w, kind.row * v) for v in range(vectors))
+            rows = [load(builder, at, kind.weight, 4) for at in places]
             for i in range(signature.args[0].count):
                 if i % vectors == 0:
                     one = kind.spread(builder, x, mask)
@@ -133,7 +132,7 @@ def writer(vectors: int):
 
 def tile(kind, pixels: int, vectors: int):
     none, step_, write = zeros(kind.vector, pixels * vectors), step(kind, vectors), writer(vectors)
-    row, depth, bytes_ = 64 * vectors, kind.depth, kind.unit * kind.depth
+    row, depth, bytes_ = kind.row * vectors, kind.depth, kind.unit * kind.depth
 
     @inner
     def tile_(p, t, x, weights, bias, sums, lane, out, stride):
@@ -156,7 +155,7 @@ def tile(kind, pixels: int, vectors: int):
 
 
 def kernel(kind, pixels: int, vectors: int):
-    row, depth = 64 * vectors, kind.depth
+    row, depth = kind.row * vectors, kind.depth
 
     @inner
     def block_bytes(p):

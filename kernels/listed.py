@@ -9,9 +9,9 @@ from lowbit.kernels.entry import inner
 from lowbit.kernels.program import RUN, SCRATCH, run_program
 from lowbit.kernels.simd import stack
 
-TABLE = 48 * 1024  # bytes for the table of a run
+TABLE = 48 * 1024  # bytes for the table of a run, where a kernel does not ask for more
 
-table_memory, scratch_memory = stack(TABLE), stack(4 * SCRATCH)
+scratch_memory = stack(4 * SCRATCH)
 
 
 @inner
@@ -31,15 +31,16 @@ def following(p, image, oy, ox):
     return image, oy, ox
 
 
-def product(wide, narrow, most: int, block: int, block_bytes, fill, room):
+def product(wide, narrow, most: int, block: int, block_bytes, fill, room, table_bytes: int = TABLE):
     """The kernel of these parts:
 
-        room(p)                        pixels whose table fits TABLE
+        room(p)                        pixels whose table fits `table_bytes`
         fill(p, table, first, count)   writes it
         tile(p, table, r, channel, weights, out, stride)
 
     wide and narrow compute pixels r, r + 1, ... of a run, `block` channels from `channel` on.
     """
+    table_memory = stack(table_bytes)
 
     def run(address, lo, hi):
         p = window.window(address)

@@ -7,7 +7,16 @@ import numpy as np
 
 from lowbit.kernels import cpu, dense, depthwise, products
 from lowbit.kernels.dots import AVX2, AVX_VNNI, NEON, VNNI_256, VNNI_512, Dot
-from lowbit.kernels.int_conv import amx, depthwise_fours, few_bits, fours, joined, reference
+from lowbit.kernels.int_conv import (
+    amx,
+    depthwise_fours,
+    depthwise_pairs,
+    few_bits,
+    fours,
+    joined,
+    reference,
+    widened,
+)
 from lowbit.kernels.layout import Layout
 from lowbit.kernels.table import Kernel
 from lowbit.spec import QuantSpec
@@ -63,6 +72,13 @@ def depthwise_by_dots(dot: Dot, problem) -> str:
     return "needs vectors full of channels" if dot.lanes > 8 and spare >= 32 else ""
 
 
+def depthwise_by_pairs(problem) -> str:
+    if why := depthwise.fits(problem) or bytes_by_int16(problem):
+        return why
+    few = math.prod(problem.kernel) <= depthwise_fours.MOST_TAPS
+    return "" if few else f"needs {depthwise_fours.MOST_TAPS} taps at most"
+
+
 def dots_row(name: str, dot: Dot, pixels: int, vectors: int) -> Kernel:
     lanes = dot.lanes * vectors
     return Kernel(
@@ -106,6 +122,28 @@ def depthwise_row(name: str, dot: Dot, pixels: int) -> Kernel:
         bias=partial(depthwise_fours.bias, dot.shift),
         codes=True,
         channelwise=True,
+    )
+
+
+def widened_bytes(problem) -> str:
+    if problem.groups > 1:
+        return "needs one group"
+    inputs = math.prod(problem.kernel) * problem.channels
+    return bytes_by_int8(problem) or (
+        "" if inputs <= widened.MOST else f"needs {widened.MOST} inputs a sum at most"
+    )
+
+
+def widened_row(name: str, pixels: int, vectors: int, requires: frozenset[str]) -> Kernel:
+    lanes = dense.LANES * vectors
+    return Kernel(
+        f"{name}_{pixels}x{lanes}",
+        widened.kernel(pixels, vectors),
+        requires,
+        tile=(pixels, lanes),
+        pack=partial(widened.pack, lanes),
+        fits=widened_bytes,
+        codes=True,
     )
 
 
@@ -158,6 +196,15 @@ KERNELS = (
     depthwise_row("int_conv_depthwise_avx2", AVX2, 1),
     depthwise_row("int_conv_depthwise_neon", NEON, 2),
     Kernel(
+        "int_conv_depthwise_pairs_4x16",
+        depthwise_pairs.kernel(4),
+        tile=(4, 16),
+        pack=depthwise_pairs.pack,
+        fits=depthwise_by_pairs,
+        codes=True,
+        channelwise=True,
+    ),
+    Kernel(
         "int_conv_depthwise",
         depthwise.depthwise_ints,
         tile=(1, 16),
@@ -176,6 +223,8 @@ KERNELS = (
     dots_row("int_conv_avxvnni", AVX_VNNI, 4, 2),
     dots_row("int_conv_neon", NEON, 4, 4),
     dots_row("int_conv_avx2", AVX2, 3, 2),
+    widened_row("int_conv_widened", 4, 2, frozenset({"avx512bw"})),
+    widened_row("int_conv_widened", 4, 1, frozenset()),
     Kernel(
         "int_conv_pairs_4x32",
         dense.kernel(dense.BytePairs, 4, 2),

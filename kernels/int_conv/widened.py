@@ -1,0 +1,141 @@
+r"""Products of bytes where no instruction takes four at a time: pairs of int16, to int32.
+
+The inputs of a run of pixels are widened to int16 once, all taps of a pixel in one row, and then
+multiplied by every block of channels: a pair of them is broadcast straight from memory. Weights
+stay bytes, which halves what a layer reads, and are widened in registers. A row's last pairs may
+hold what is no input of its own: their weights are zero.
+"""
+
+import numpy as np
+from llvmlite import ir
+
+from lowbit.kernels import dense, listed, products
+from lowbit.kernels.entry import inner
+from lowbit.kernels.layout import Layout
+from lowbit.kernels.listed import following, positions
+from lowbit.kernels.requantize import finisher
+from lowbit.kernels.simd import (
+    I8,
+    I16,
+    I32,
+    I32x16,
+    Vector,
+    load,
+    splat,
+    vector_load,
+    vector_store,
+    zeros,
+)
+from lowbit.spec import QuantSpec
+
+UBYTE = int(Layout.UBYTE)
+STEP = 16  # codes widened at a time
+TABLE = 128 * 1024  # bytes for the rows of a run
+MOST = TABLE // 16  # inputs a pixel: a tile of four has room at least twice
+
+I16x16 = Vector(I16, STEP)
+load_signed = vector_load(I16x16, I8, "sext")
+load_unsigned = vector_load(I16x16, I8, "zext")
+keep = vector_store(I16x16)
+
+
+class Pairs:
+    """Two int16 by two bytes, as dense.py has its kinds."""
+
+    weight, row = ir.VectorType(I8, 2 * dense.LANES), 2 * dense.LANES
+
+    @staticmethod
+    def spread(builder, address, mask):
+        return builder.bitcast(
+            splat(builder, load(builder, address, I32), dense.LANES), dense.PAIRS
+        )
+
+    @staticmethod
+    def add(builder, acc, x, w):
+        return dense.BytePairs.add(builder, acc, x, builder.sext(w, dense.PAIRS))
+
+
+def pack(block: int, w: np.ndarray, spec: QuantSpec, groups: int) -> np.ndarray:
+    """(O, kh, kw, C) to [block][pair of a pixel's inputs][lane][2] int8, pairs in twos."""
+    flat = w.astype(np.int8).reshape(len(w), 1, 1, -1)
+    padded = np.pad(flat, ((0, 0), (0, 0), (0, 0), (0, -flat.shape[3] % 4)))
+    return products.blocks(padded, groups, block, unit=2)
+
+
+@inner
+def pairs(p):
+    return (p.kh * p.kw * p.depth + 3) // 4 * 2
+
+
+@inner
+def row_bytes(p):
+    """Of a widened pixel, and what its last vector has too many."""
+    return (4 * pairs(p) + 2 * STEP + 63) // 64 * 64
+
+
+@inner
+def room(p):
+    return TABLE // row_bytes(p)
+
+
+@inner
+def widen(kind, source, target, count):
+    """What is written past the end is written again, or multiplied by zero."""
+    if kind == UBYTE:
+        for c in range(0, count, STEP):
+            keep(target + 2 * c, load_unsigned(source + c), STEP)
+    else:
+        for c in range(0, count, STEP):
+            keep(target + 2 * c, load_signed(source + c), STEP)
+
+
+@inner
+def fill(p, table, first, count):
+    """The inputs of each pixel, tap after tap, zeros outside the image."""
+    image, oy, ox = positions(p, first)
+    for i in range(count):
+        target = table + i * row_bytes(p)
+        y0, x0 = oy * p.stride_h - p.pad_top, ox * p.stride_w - p.pad_left
+        joint = p.dilation_w == 1 and x0 >= 0 and x0 + p.kw <= p.w
+        for ky in range(p.kh):
+            y = y0 + ky * p.dilation_h
+            row = p.x + (image * p.h + y) * p.w * p.x_pixel
+            if joint or y < 0 or y >= p.h:  # taps side by side, or as many zeros
+                at = row + x0 * p.x_pixel if y >= 0 and y < p.h else p.zero
+                widen(p.x_kind, at, target, p.kw * p.depth)
+                target += 2 * p.kw * p.depth
+            else:
+                for kx in range(p.kw):
+                    x = x0 + kx * p.dilation_w
+                    at = row + x * p.x_pixel if x >= 0 and x < p.w else p.zero
+                    widen(p.x_kind, at, target, p.depth)
+                    target += 2 * p.depth
+        image, oy, ox = following(p, image, oy, ox)
+
+
+def tile(pixels: int, vectors: int):
+    none, finish = zeros(I32x16, pixels * vectors), finisher(vectors, dense.writer(vectors))
+    step, row = dense.step(Pairs, vectors), Pairs.row * vectors
+
+    @inner
+    def tile_(p, table, r, c, weights, out, stride):
+        acc, pixel = none(), row_bytes(p)
+        x = table + pixel * r
+        for k in range(0, pairs(p), 2):
+            acc = step(acc, x + 4 * k, pixel, weights + row * k, 0)
+            acc = step(acc, x + 4 * k + 4, pixel, weights + row * k + row, 0)
+        finish(p, acc, c, out, stride)
+
+    return tile_
+
+
+def kernel(pixels: int, vectors: int):
+    row = Pairs.row * vectors
+
+    @inner
+    def block_bytes(p):
+        return pairs(p) * row
+
+    wide, narrow = tile(pixels, vectors), tile(1, vectors)
+    block = dense.LANES * vectors
+    return listed.product(wide, narrow, pixels, block, block_bytes, fill, room, TABLE)
