@@ -76,15 +76,19 @@ class BytePairs:
 
     @staticmethod
     def add(builder, acc, x, w):
-        wide = ir.VectorType(I32, 2 * LANES)
-        product = builder.mul(builder.sext(x, wide), builder.sext(w, wide))
-        halves = (
-            builder.shuffle_vector(
-                product, wide(ir.Undefined), ir.VectorType(I32, LANES)(list(range(h, 32, 2)))
-            )
-            for h in (0, 1)
-        )
-        return builder.add(acc, builder.add(*halves))
+        return add_pairs(builder, acc, x, w)
+
+
+def add_pairs(builder, acc, x, w):
+    """acc_i + x_(2 i) w_(2 i) + x_(2 i + 1) w_(2 i + 1), int16 to int32."""
+    lanes = acc.type.count
+    wide, half = (ir.VectorType(I32, n) for n in (2 * lanes, lanes))
+    product = builder.mul(builder.sext(x, wide), builder.sext(w, wide))
+    each = (
+        builder.shuffle_vector(product, wide(ir.Undefined), half(list(range(h, 2 * lanes, 2))))
+        for h in (0, 1)
+    )
+    return builder.add(acc, builder.add(*each))
 
 
 def step(kind, vectors: int):

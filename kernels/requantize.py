@@ -43,22 +43,35 @@ def like(vector, element):
     return ir.VectorType(element, vector.count)
 
 
+class HighProduct:
+    """M(x, m, e), for many x: what follows from m and e is worked out once."""
+
+    def __init__(self, builder, m, e) -> None:
+        kind, one, zero = m.type, lanes(m.type, 1), m.type(None)
+        self.m = builder.sext(m, like(kind, I64))
+        up = builder.icmp_signed(">", e, zero)
+        self.left = builder.select(up, e, zero)
+        self.right = builder.select(up, zero, builder.neg(e))
+        self.mask = builder.sub(builder.shl(one, self.right), one)
+        self.half = builder.ashr(self.mask, one)
+
+    def of(self, builder, x):
+        kind, wide = x.type, self.m.type
+        product = builder.mul(builder.sext(builder.shl(x, self.left), wide), self.m)
+        # Round to nearest with ties up: adding 2^30 and flooring is the truncation of the
+        # definition. Of the shifted sum only 32 bits are kept, which any shift leaves alike; AVX2
+        # has no other.
+        high = builder.lshr(builder.add(product, lanes(wide, 2**30)), lanes(wide, 31))
+        high = builder.trunc(high, kind)
+        rest = builder.and_(high, self.mask)
+        below = builder.zext(builder.icmp_signed("<", high, kind(None)), kind)
+        half = builder.add(self.half, below)
+        over_half = builder.zext(builder.icmp_signed(">", rest, half), kind)
+        return builder.add(builder.ashr(high, self.right), over_half)
+
+
 def high_product(builder, x, m, e):
-    """M(x, m, e)"""
-    wide, zero = like(x.type, I64), x.type(None)
-    up = builder.icmp_signed(">", e, zero)
-    left = builder.select(up, e, zero)
-    right = builder.select(up, zero, builder.neg(e))
-    product = builder.mul(builder.sext(builder.shl(x, left), wide), builder.sext(m, wide))
-    # Round to nearest with ties up: adding 2^30 and flooring is the truncation of the definition.
-    high = builder.ashr(builder.add(product, lanes(wide, 2**30)), lanes(wide, 31))
-    high = builder.trunc(high, x.type)
-    mask = builder.sub(builder.shl(lanes(x.type, 1), right), lanes(x.type, 1))
-    rest = builder.and_(high, mask)
-    below = builder.zext(builder.icmp_signed("<", high, zero), x.type)
-    half = builder.add(builder.ashr(mask, lanes(x.type, 1)), below)
-    over_half = builder.zext(builder.icmp_signed(">", rest, half), x.type)
-    return builder.add(builder.ashr(high, right), over_half)
+    return HighProduct(builder, m, e).of(builder, x)
 
 
 def clamp(builder, x, low, high, compare):
@@ -76,14 +89,19 @@ class FormF:
         turn = builder.sub(I32(MAGIC_BITS), builder.trunc(zero, I32))
         self.turn = splat(builder, turn, lanes)
 
-    def codes(self, builder, acc, at: int):
-        kind = like(acc.type, F32)
-        bias = load(builder, offset(builder, self.bias, at), acc.type, 4)
-        ratio = load(builder, offset(builder, self.ratio, at), kind, 4)
-        x = builder.fmul(builder.sitofp(builder.add(acc, bias), kind), ratio)
-        x = clamp(builder, x, self.low, self.high, builder.fcmp_ordered)
-        x = builder.fadd(x, lanes(kind, MAGIC))
-        return builder.sub(builder.bitcast(x, acc.type), self.turn)
+    def codes(self, builder, kind, at: int):
+        """What makes codes of a vector of sums, for the channels `at` bytes into the constants."""
+        floats = like(kind, F32)
+        bias = load(builder, offset(builder, self.bias, at), kind, 4)
+        ratio = load(builder, offset(builder, self.ratio, at), floats, 4)
+
+        def of(acc):
+            x = builder.fmul(builder.sitofp(builder.add(acc, bias), floats), ratio)
+            x = clamp(builder, x, self.low, self.high, builder.fcmp_ordered)
+            x = builder.fadd(x, lanes(floats, MAGIC))
+            return builder.sub(builder.bitcast(x, kind), self.turn)
+
+        return of
 
 
 class FormD:
@@ -93,10 +111,16 @@ class FormD:
         self.low, self.high = (splat(builder, v, lanes) for v in narrow)
         self.zero = splat(builder, builder.trunc(zero, I32), lanes)
 
-    def codes(self, builder, acc, at: int):
-        bias, m, e = (load(builder, offset(builder, p, at), acc.type, 4) for p in self.places)
-        x = high_product(builder, builder.add(acc, bias), m, e)
-        return builder.add(clamp(builder, x, self.low, self.high, builder.icmp_signed), self.zero)
+    def codes(self, builder, kind, at: int):
+        bias, m, e = (load(builder, offset(builder, p, at), kind, 4) for p in self.places)
+        product = HighProduct(builder, m, e)
+
+        def of(acc):
+            x = product.of(builder, builder.add(acc, bias))
+            x = clamp(builder, x, self.low, self.high, builder.icmp_signed)
+            return builder.add(x, self.zero)
+
+        return of
 
 
 def code_writer(form, vectors: int):
@@ -107,18 +131,19 @@ def code_writer(form, vectors: int):
     def write(typingctx, acc, constants, ends, wanted, out, stride):
         def codegen(context, builder, signature, args):
             acc, constants, ends, wanted, out, stride = args
-            lanes = signature.args[0].dtype.llvm.count
+            kind = signature.args[0].dtype.llvm
             three = [builder.extract_value(constants, i) for i in range(3)]
             ends = [builder.extract_value(ends, i) for i in range(3)]
-            made = form(builder, lanes, *three, *ends)
-            whole = builder.icmp_signed(">=", wanted, I64(lanes * vectors))
-            for i in range(signature.args[0].count):
-                v = i % vectors
-                codes = made.codes(builder, builder.extract_value(acc, i), 4 * lanes * v)
-                codes = builder.trunc(codes, like(codes.type, I8))
-                keep(builder, codes, whole, wanted, out, lanes * v)
-                if v == vectors - 1:
-                    out = builder.add(out, stride)
+            made = form(builder, kind.count, *three, *ends)
+            sums = [builder.extract_value(acc, i) for i in range(signature.args[0].count)]
+            rows = [out]
+            while len(rows) < len(sums) // vectors:
+                rows.append(builder.add(rows[-1], stride))
+            whole = builder.icmp_signed(">=", wanted, I64(kind.count * vectors))
+            with builder.if_else(whole) as branches:
+                for branch, put in zip(branches, (plainly, up_to(wanted)), strict=True):
+                    with branch:
+                        keep(builder, made, kind, sums, rows, put)
             return context.get_dummy_value()
 
         three = types.UniTuple(types.int64, 3)
@@ -127,13 +152,27 @@ def code_writer(form, vectors: int):
     return write
 
 
-def keep(builder, codes, whole, wanted, out, at: int) -> None:
-    with builder.if_else(whole) as (then, otherwise):
-        with then:
-            store(builder, codes, offset(builder, out, at))
-        with otherwise:
-            left = builder.sub(wanted, I64(at))
-            masked_store(builder, codes, offset(builder, out, at), left)
+def keep(builder, made, kind, sums, rows, put) -> None:
+    """Stores the codes of a tile, channels by channels: what they need is read once."""
+    vectors = len(sums) // len(rows)
+    for v in range(vectors):
+        codes = made.codes(builder, kind, 4 * kind.count * v)
+        for row, total in zip(rows, sums[v::vectors], strict=True):
+            at = kind.count * v
+            put(builder, builder.trunc(codes(total), like(kind, I8)), offset(builder, row, at), at)
+
+
+def plainly(builder, value, address, at: int) -> None:
+    store(builder, value, address)
+
+
+def up_to(wanted):
+    """Stores those of the lanes from `at` on that lie below `wanted`."""
+
+    def put(builder, value, address, at: int) -> None:
+        masked_store(builder, value, address, builder.sub(wanted, I64(at)))
+
+    return put
 
 
 def finisher(vectors: int, plain):

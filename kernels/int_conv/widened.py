@@ -52,7 +52,7 @@ class Pairs:
 
     @staticmethod
     def add(builder, acc, x, w):
-        return dense.BytePairs.add(builder, acc, x, builder.sext(w, dense.PAIRS))
+        return dense.add_pairs(builder, acc, x, builder.sext(w, dense.PAIRS))
 
 
 def pack(block: int, w: np.ndarray, spec: QuantSpec, groups: int) -> np.ndarray:

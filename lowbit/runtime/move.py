@@ -117,8 +117,8 @@ def pad(plan: "Plan", node: Node, layout: Layout, source: Buffer, sides, padding
     h, w = (s + sum(ends) for s, ends in zip(sides, padding, strict=True))
     name = f"{node.inputs[0]} padded"
     target = Buffer(name, h * w * pixel, layout)
-    everywhere = [(h, 0, w * pixel), (w, 0, pixel)]
-    copied(plan, border, target, everywhere, pixel, (0, target.size), name)
+    row = np.tile(border.reshape(-1), w)
+    copied(plan, row, target, [(h, 0, w * pixel)], w * pixel, (0, target.size), name)
     inside = [(sides[0], sides[1] * pixel, w * pixel), (sides[1], pixel, pixel)]
     start = (target, (padding[0][0] * w + padding[1][0]) * pixel)
     copied(plan, source, start, inside, pixel, (source.size, target.size), name)
