@@ -21,6 +21,8 @@ from lowbit.kernels.layout import Layout
 from lowbit.kernels.table import Kernel
 from lowbit.spec import QuantSpec
 
+AVX512BW = frozenset({"avx512bw"})
+
 
 def pack_pairs(block: int, w: np.ndarray, spec: QuantSpec, groups: int) -> np.ndarray:
     """(O, kh, kw, C / groups) to [group][block][tap][pair of channels][lane][2] int16."""
@@ -125,24 +127,43 @@ def depthwise_row(name: str, dot: Dot, pixels: int) -> Kernel:
     )
 
 
+def rows_too_long(problem) -> str:
+    few = math.prod(problem.kernel) * problem.channels <= widened.MOST
+    return "" if few else f"needs {widened.MOST} inputs a sum at most"
+
+
 def widened_bytes(problem) -> str:
     if problem.groups > 1:
         return "needs one group"
-    inputs = math.prod(problem.kernel) * problem.channels
-    return bytes_by_int8(problem) or (
-        "" if inputs <= widened.MOST else f"needs {widened.MOST} inputs a sum at most"
-    )
+    return bytes_by_int8(problem) or rows_too_long(problem)
 
 
-def widened_row(name: str, pixels: int, vectors: int, requires: frozenset[str]) -> Kernel:
+def widened_shorts(problem) -> str:
+    if not bytes_by_int8(problem):
+        return "needs weights that are no bytes"
+    if problem.groups > 1:
+        return "needs one group"
+    return bytes_by_int16(problem) or rows_too_long(problem)
+
+
+def pairs(problem) -> str:
+    """What the widened rows leave: they are faster in all they can do."""
+    if problem.groups == 1 and not rows_too_long(problem):
+        return "needs groups, or longer sums"
+    return bytes_by_int16(problem)
+
+
+def widened_row(
+    bits: int, pixels: int, vectors: int, requires: frozenset[str] = frozenset()
+) -> Kernel:
     lanes = dense.LANES * vectors
     return Kernel(
-        f"{name}_{pixels}x{lanes}",
-        widened.kernel(pixels, vectors),
+        f"int_conv_widened{bits}_{pixels}x{lanes}",
+        widened.kernel(bits, pixels, vectors),
         requires,
         tile=(pixels, lanes),
-        pack=partial(widened.pack, lanes),
-        fits=widened_bytes,
+        pack=partial(widened.pack, {8: np.int8, 16: np.int16}[bits], lanes),
+        fits={8: widened_bytes, 16: widened_shorts}[bits],
         codes=True,
     )
 
@@ -223,22 +244,24 @@ KERNELS = (
     dots_row("int_conv_avxvnni", AVX_VNNI, 4, 2),
     dots_row("int_conv_neon", NEON, 4, 4),
     dots_row("int_conv_avx2", AVX2, 3, 2),
-    widened_row("int_conv_widened", 4, 2, frozenset({"avx512bw"})),
-    widened_row("int_conv_widened", 4, 1, frozenset()),
+    widened_row(8, 4, 2, AVX512BW),
+    widened_row(8, 4, 1),
+    widened_row(16, 4, 2, AVX512BW),
+    widened_row(16, 4, 1),
     Kernel(
         "int_conv_pairs_4x32",
         dense.kernel(dense.BytePairs, 4, 2),
-        frozenset({"avx512bw"}),
+        AVX512BW,
         tile=(4, 32),
         pack=partial(pack_pairs, 32),
-        fits=bytes_by_int16,
+        fits=pairs,
     ),
     Kernel(
         "int_conv_pairs_4x16",
         dense.kernel(dense.BytePairs, 4, 1),
         tile=(4, 16),
         pack=partial(pack_pairs, 16),
-        fits=bytes_by_int16,
+        fits=pairs,
     ),
     Kernel(
         "int_conv_words_4x16",

@@ -2,8 +2,8 @@ r"""Products of bytes where no instruction takes four at a time: pairs of int16,
 
 The inputs of a run of pixels are widened to int16 once, all taps of a pixel in one row, and then
 multiplied by every block of channels: a pair of them is broadcast straight from memory. Weights
-stay bytes, which halves what a layer reads, and are widened in registers. A row's last pairs may
-hold what is no input of its own: their weights are zero.
+that are bytes stay so, which halves what a layer reads, and are widened in registers; others are
+int16. A row's last pairs may hold what is no input of its own: their weights are zero.
 """
 
 import numpy as np
@@ -31,7 +31,7 @@ from lowbit.spec import QuantSpec
 UBYTE = int(Layout.UBYTE)
 STEP = 16  # codes widened at a time
 TABLE = 128 * 1024  # bytes for the rows of a run
-MOST = TABLE // 16  # inputs a pixel: a tile of four has room at least twice
+MOST = TABLE // 4 - 64  # inputs a pixel: there is room for two
 
 I16x16 = Vector(I16, STEP)
 load_signed = vector_load(I16x16, I8, "sext")
@@ -40,24 +40,26 @@ keep = vector_store(I16x16)
 
 
 class Pairs:
-    """Two int16 by two bytes, as dense.py has its kinds."""
+    """Two int16 by two weights of so many bits, as dense.py has its kinds."""
 
-    weight, row = ir.VectorType(I8, 2 * dense.LANES), 2 * dense.LANES
+    def __init__(self, bits: int) -> None:
+        self.weight = ir.VectorType(ir.IntType(bits), 2 * dense.LANES)
+        self.row = dense.LANES * bits // 4
 
     @staticmethod
     def spread(builder, address, mask):
-        return builder.bitcast(
-            splat(builder, load(builder, address, I32), dense.LANES), dense.PAIRS
-        )
+        pair = load(builder, address, I32)
+        return builder.bitcast(splat(builder, pair, dense.LANES), dense.PAIRS)
 
     @staticmethod
     def add(builder, acc, x, w):
-        return dense.add_pairs(builder, acc, x, builder.sext(w, dense.PAIRS))
+        wide = w if w.type == dense.PAIRS else builder.sext(w, dense.PAIRS)
+        return dense.add_pairs(builder, acc, x, wide)
 
 
-def pack(block: int, w: np.ndarray, spec: QuantSpec, groups: int) -> np.ndarray:
-    """(O, kh, kw, C) to [block][pair of a pixel's inputs][lane][2] int8, pairs in twos."""
-    flat = w.astype(np.int8).reshape(len(w), 1, 1, -1)
+def pack(dtype: type, block: int, w: np.ndarray, spec: QuantSpec, groups: int) -> np.ndarray:
+    """(O, kh, kw, C) to [block][pair of a pixel's inputs][lane][2], pairs in twos."""
+    flat = w.astype(dtype).reshape(len(w), 1, 1, -1)
     padded = np.pad(flat, ((0, 0), (0, 0), (0, 0), (0, -flat.shape[3] % 4)))
     return products.blocks(padded, groups, block, unit=2)
 
@@ -113,9 +115,9 @@ def fill(p, table, first, count):
         image, oy, ox = following(p, image, oy, ox)
 
 
-def tile(pixels: int, vectors: int):
+def tile(kind: Pairs, pixels: int, vectors: int):
     none, finish = zeros(I32x16, pixels * vectors), finisher(vectors, dense.writer(vectors))
-    step, row = dense.step(Pairs, vectors), Pairs.row * vectors
+    step, row = dense.step(kind, vectors), kind.row * vectors
 
     @inner
     def tile_(p, table, r, c, weights, out, stride):
@@ -129,13 +131,14 @@ def tile(pixels: int, vectors: int):
     return tile_
 
 
-def kernel(pixels: int, vectors: int):
-    row = Pairs.row * vectors
+def kernel(bits: int, pixels: int, vectors: int):
+    kind = Pairs(bits)
+    row = kind.row * vectors
 
     @inner
     def block_bytes(p):
         return pairs(p) * row
 
-    wide, narrow = tile(pixels, vectors), tile(1, vectors)
+    wide, narrow = tile(kind, pixels, vectors), tile(kind, 1, vectors)
     block = dense.LANES * vectors
     return listed.product(wide, narrow, pixels, block, block_bytes, fill, room, TABLE)

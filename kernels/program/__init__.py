@@ -54,6 +54,7 @@ class Op(IntEnum):
     EXP = 36
     SIGMOID = 37
     DIV_FROM = 38
+    SEARCH_NEAR = 40  # steps.py
 
 
 INSTRUCTION = record(

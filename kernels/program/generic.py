@@ -116,6 +116,8 @@ def step(i, op, x, at, c0, width):
         steps.uniform(i, True, x, c0, width)
     elif op == Op.STEPS_NEAREST:
         steps.products(i, x, c0, width)
+    elif op == Op.SEARCH_NEAR:
+        steps.near(i, as_f32(x), as_i32(x), c0, width)
     elif op >= Op.ABS:
         functions.step(op, x, word, width)
     elif op >= Op.REQUANTIZE_D:

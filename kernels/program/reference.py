@@ -29,6 +29,7 @@ COUNTS = {
     Op.THRESHOLD_FLOAT: np.float32,
     Op.SEARCH_INT: np.int32,
     Op.SEARCH_FLOAT: np.float32,
+    Op.SEARCH_NEAR: np.float32,
 }
 
 
@@ -100,7 +101,7 @@ def clamp(i, x, first):
 def threshold(i, x, first):
     """Equation (1)."""
     dtype, channels = COUNTS[Op(i.op)], x.shape[1] if i.by_channel else 1
-    if i.op in (Op.SEARCH_INT, Op.SEARCH_FLOAT):
+    if i.op in (Op.SEARCH_INT, Op.SEARCH_FLOAT, Op.SEARCH_NEAR):
         t = view(i.at, dtype, channels, i.levels)
     else:
         t = view(i.at, dtype, i.levels, i.channels)[:, : x.shape[1]].T
@@ -127,6 +128,7 @@ STEPS = {
     Op.THRESHOLD_FLOAT: threshold,
     Op.SEARCH_INT: threshold,
     Op.SEARCH_FLOAT: threshold,
+    Op.SEARCH_NEAR: threshold,
     Op.LOOKUP: lookup,
     Op.STEPS_INT: steps.reference,
     Op.STEPS_FLOAT: steps.reference,

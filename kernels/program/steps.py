@@ -7,8 +7,10 @@ or, where what they came from was itself a product that is rounded to the neares
     i = rint(min(max(fl(a x), 0), n)).                                                         (3)
 
 Every operation in them is monotone for a > 0, so that they equal (1) everywhere as soon as they do
-at each threshold and just below; the planner looks for such a and b, and searches if there are
-none.
+at each threshold and just below; the planner looks for such a and b. Where there are none, but (2)
+is nowhere wrong by more than one, two comparisons set it right:
+
+    i' = i + (1 if x >= t_i) - (1 if x < t_(i-1)).                                             (4)
 """
 
 import numpy as np
@@ -18,7 +20,7 @@ from lowbit.kernels.program import vectors
 from lowbit.kernels.program.vectors import LANES, load_f32, load_i32, store_i32
 from lowbit.kernels.record import view
 from lowbit.kernels.requantize import MAGIC, lanes
-from lowbit.kernels.simd import F32x16, I32x16, over
+from lowbit.kernels.simd import F32x16, I32x16, as_f32, as_i32, over
 
 
 @over(I32x16, F32x16, F32x16)
@@ -59,6 +61,23 @@ def uniform(i, is_float, x, c0, width):
         scaled = vectors.add(vectors.mul(value, load_f32(i.at + k)), load_f32(i.at + i.lo + k))
         base, slope = load_i32(i.second + k), load_i32(i.third + k)
         store_i32(at, vectors.multiply_add(slope, index(scaled, most), base), LANES)
+
+
+@inner
+def near(i, x, out, c0, width):
+    """Equation (4); a NaN has index 0. Behind the thresholds lie a and b of each row."""
+    base, slope = as_i32(i.second + 4 * c0), as_i32(i.third + 4 * c0)
+    line = as_f32(i.at + i.lo)
+    for c in range(width):
+        row, value, guess = (c0 + c) * i.by_channel, x[c], np.int64(0)
+        t, scaled = as_f32(i.at + 4 * row * i.levels), line[2 * row] * value + line[2 * row + 1]
+        if scaled > 0:
+            guess = i.levels if scaled > i.levels else np.int64(scaled)
+        if guess < i.levels and value >= t[guess]:
+            guess += 1
+        elif guess > 0 and value < t[guess - 1]:
+            guess -= 1
+        out[c] = np.int32(base[c] + slope[c] * guess)
 
 
 def indices(x: np.ndarray, a: np.ndarray, b: np.ndarray, levels: int) -> np.ndarray:

@@ -6,6 +6,8 @@ keeps first and last layers at 8 bits, so that all products are of integers.
 
 from dataclasses import dataclass
 
+from lowbit.zoo.architecture import architectures
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -31,5 +33,12 @@ NETWORKS = {
 
 def entry(name: str, schemes: list[str]) -> Entry:
     """One of the table, or any network of the zoo; `schemes` replace the forms of ours."""
-    known = NETWORKS.get(name, Entry(name, ((name, "ptq-w8a8"),)))
+    known = NETWORKS.get(name) or Entry(name, by_default(name))
     return Entry(known.float, tuple((name, text) for text in schemes)) if schemes else known
+
+
+def by_default(name: str) -> tuple[tuple[str, str], ...]:
+    """Calibrated, and at the widths that the architecture was published with."""
+    found = architectures().get(name)
+    own = [(f"{name}(exact=True)", "w1a1")] if found and found.bits == "w1a1" else []
+    return ((name, "ptq-w8a8"), *own)

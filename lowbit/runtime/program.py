@@ -128,19 +128,27 @@ def threshold(op: Threshold, t: np.ndarray, falling: np.ndarray, channels: int) 
         "third": vector(np.where(down, -op.step, op.step), channels, np.int32),
         "levels": levels,
     }
-    if levels > EAGER and (found := uniform.line(t)):
-        a, b = (vector(part, channels) for part in found)
-        code = Op.STEPS_FLOAT if floating else Op.STEPS_INT
-        return {"op": code, "at": np.concatenate([a, b]), "lo": a.nbytes, **spread}
-    if levels > EAGER and (slope := uniform.product(t)) is not None:
-        return {"op": Op.STEPS_NEAREST, "at": vector(slope, channels), **spread}
     if levels > EAGER:
-        code = Op.SEARCH_FLOAT if floating else Op.SEARCH_INT
-        by_channel = int(len(t) > 1)
-        return {"op": code, "at": np.ascontiguousarray(t), "by_channel": by_channel, **spread}
+        return {**many_levels(t, channels), **spread}
     rows = np.stack([vector(column, channels, t.dtype) for column in t.T])
     compare = Op.THRESHOLD_FLOAT if floating else Op.THRESHOLD_INT
     return {"op": compare, "at": rows, "channels": rows.shape[1], **spread}
+
+
+def many_levels(t: np.ndarray, channels: int) -> Instruction:
+    """The fastest of the instructions that count these thresholds, all of them exact."""
+    floating = t.dtype == np.float32
+    if found := uniform.line(t):
+        a, b = (vector(part, channels) for part in found)
+        code = Op.STEPS_FLOAT if floating else Op.STEPS_INT
+        return {"op": code, "at": np.concatenate([a, b]), "lo": a.nbytes}
+    if (slope := uniform.product(t)) is not None:
+        return {"op": Op.STEPS_NEAREST, "at": vector(slope, channels)}
+    rows: Instruction = {"at": np.ascontiguousarray(t), "by_channel": int(len(t) > 1)}
+    if (about := uniform.near(t)) is not None:
+        both = np.concatenate([t.reshape(-1), about.reshape(-1)])
+        return {**rows, "op": Op.SEARCH_NEAR, "at": both, "lo": t.nbytes}
+    return {**rows, "op": Op.SEARCH_FLOAT if floating else Op.SEARCH_INT}
 
 
 def names(program: Sequence[Instruction]) -> str:

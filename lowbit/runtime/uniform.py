@@ -67,6 +67,22 @@ def product(t: np.ndarray) -> np.ndarray | None:
     return found if done.all() else None
 
 
+def near(t: np.ndarray) -> np.ndarray | None:
+    """Float32 (a, b), a row of thresholds each, for equation (4) of kernels/program/steps.py; None
+    unless it holds for every row."""
+    if t.dtype != np.float32 or not (np.abs(t) < np.finfo(np.float32).max).all():
+        return None
+    wide = t.astype(np.float64)
+    spread = wide[:, -1] - wide[:, 0]
+    if not (spread > 0).all():
+        return None
+    a = (t.shape[1] - 1) / spread
+    found = np.stack([a, 1 - a * wide[:, 0]], 1).astype(np.float32)
+    guess = partial(indices, a=found[:, :1], b=found[:, 1:], levels=t.shape[1])
+    good = np.isfinite(found).all() and (a > 0).all() and reaches(t, under(t), guess, 1).all()
+    return found if good else None
+
+
 def under(t: np.ndarray) -> np.ndarray:
     """The largest value below each threshold."""
     if t.dtype == np.float32:
@@ -81,10 +97,12 @@ def exact(t: np.ndarray, below: np.ndarray, a: np.ndarray, b: np.ndarray) -> boo
     return bool(reaches(t, below, index).all())
 
 
-def reaches(t: np.ndarray, below: np.ndarray, index: Callable[..., np.ndarray]) -> np.ndarray:
-    """The rows whose index is right at every threshold, and just below it."""
+def reaches(
+    t: np.ndarray, below: np.ndarray, index: Callable[..., np.ndarray], off: int = 0
+) -> np.ndarray:
+    """The rows whose index is right at every threshold and just below it, or `off` at most."""
     good = np.ones(len(t), bool)
     for x in (t, below):
         wanted = [np.searchsorted(row, values, "right") for row, values in zip(t, x, strict=True)]
-        good &= (index(x) == np.stack(wanted)).all(1)
+        good &= (np.abs(index(x) - np.stack(wanted)) <= off).all(1)
     return good

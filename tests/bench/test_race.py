@@ -73,6 +73,8 @@ def test_every_network_of_the_table_can_be_built(name):
 def test_given_schemes_take_the_place_of_the_tables():
     assert entry("resnet18", ["w1a1"]).ours == (("resnet18", "w1a1"),)
     assert entry("mobilenet_v2", []).ours == (("mobilenet_v2", "ptq-w8a8"),)
+    own = ("birealnet18(exact=True)", "w1a1")
+    assert entry("birealnet18", []).ours == (("birealnet18", "ptq-w8a8"), own)
 
 
 def test_an_unknown_network_is_refused():

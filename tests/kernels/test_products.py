@@ -117,7 +117,17 @@ def specs_of(table: str, kernel):
         return unsigned(8), TERNARY, Layout.UBYTE
     if "few_bits" in kernel.name:
         return INT8, TERNARY, Layout.BYTE
+    if "widened16" in kernel.name:
+        return unsigned(8), odd(8), Layout.UBYTE
     return unsigned(8), NARROW_INT8, Layout.UBYTE
+
+
+def sizes(kernel, channels: int, outs: int, depthwise: int) -> tuple[int, int, int]:
+    """Channels, output channels and groups: some rows are for several groups alone."""
+    if "depthwise" in kernel.name:
+        return depthwise, depthwise, depthwise
+    groups = 2 if kernel.name.startswith("int_conv_pairs") else 1
+    return channels * groups, outs * groups, groups
 
 
 def check(table, kernel, problem, seed=0, images=1, splits=1):
@@ -144,17 +154,15 @@ def test_pixels_and_channels_around_the_tile(table, kernel):
     pixels, lanes = kernel.tile[:2] if kernel.tile else (1, 1)
     for width in around(pixels):
         for outs in around(lanes):
-            depthwise = "depthwise" in kernel.name
             shape = geometry((2, width), (1, 2), (1, 1), ((0, 0), (0, 1)), (1, 1))
-            channels, groups = (outs, outs) if depthwise else (5, 1)
-            check(table, kernel, make(table, kernel, channels, outs, shape, groups=groups))
+            channels, all_outs, groups = sizes(kernel, 5, outs, depthwise=outs)
+            check(table, kernel, make(table, kernel, channels, all_outs, shape, groups=groups))
 
 
 @every
 @pytest.mark.parametrize("channels", [1, 2, 63, 64, 65, 127, 128, 129])
 def test_depths_around_a_word(table, kernel, channels):
-    groups = channels if "depthwise" in kernel.name else 1
-    outs = channels if groups > 1 else 3
+    channels, outs, groups = sizes(kernel, channels, 3, depthwise=channels)
     shape = geometry((3, 5), (2, 3), (1, 1), ((0, 1), (1, 1)), (1, 1))
     check(table, kernel, make(table, kernel, channels, outs, shape, groups=groups))
 
@@ -173,8 +181,8 @@ def test_depths_around_a_word(table, kernel, channels):
     ids=["same", "strided", "lopsided", "wide", "line", "hollow"],
 )
 def test_windows(table, kernel, shape):
-    groups = 22 if "depthwise" in kernel.name else 1
-    problem = make(table, kernel, 22, 22 if groups > 1 else 17, shape, groups=groups)
+    channels, outs, groups = sizes(kernel, 22, 17, depthwise=22)
+    problem = make(table, kernel, channels, outs, shape, groups=groups)
     check(table, kernel, problem, images=2, splits=3)
 
 

@@ -125,6 +125,26 @@ def test_rounded_products(width):
 
 
 @pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("by_channel", [0, 1])
+def test_a_guess_that_is_off_by_one_is_set_right(width, by_channel):
+    """Thresholds shaken by less than a step, and the line that they were shaken from."""
+    rng = np.random.default_rng(width)
+    rows, levels = width if by_channel else 1, 255
+    even = np.arange(levels) + rng.uniform(-0.4, 0.4, (rows, levels))
+    t = (even * 0.07 - 9).astype(np.float32)
+    about = np.tile(np.float32([1 / 0.07, 9 / 0.07 + 1]), (rows, 1))
+    both = np.concatenate([t.reshape(-1), about.reshape(-1)])
+    x = rng.choice(np.concatenate([t, np.nextafter(t, np.float32(-99))], 1)[0], (PIXELS, width))
+    x[0, 0], x[1, 0], x[2, 0] = np.nan, np.inf, -np.inf
+    base, slope = vector(np.full(width, -128), np.int32), vector(np.ones(width), np.int32)
+    step = {"op": Op.SEARCH_NEAR, "at": both.ctypes.data, "lo": t.nbytes, "levels": levels}
+    step |= {"second": base.ctypes.data, "third": slope.ctypes.data, "by_channel": by_channel}
+    out = np.zeros((PIXELS, width), np.int32)
+    run_both([step, word_store(out)], x.astype(np.float32), out)
+    assert out[:3, 0].tolist() == [-128, 127, -128]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
 def test_bytes_and_floats_are_stored_exactly_as_far_as_they_go(width):
     codes = np.arange(PIXELS * width, dtype=np.int32).reshape(PIXELS, width) % 256 - 128
     signed, floats = np.zeros((PIXELS, width), np.int8), np.zeros((PIXELS, width), np.float32)

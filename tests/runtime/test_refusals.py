@@ -82,7 +82,7 @@ def linear(w_spec) -> Graph:
     [
         (BINARY, "xnor_conv", ()),
         (odd(2), "plane_conv", ()),
-        (odd(8), "int_conv_pairs", ()),
+        (odd(8), "int_conv_widened16", ()),
         (QuantSpec(-(2**20), 2**20), "int_conv_words", ("SLOW",)),
         (None, "float_conv", ("FLOAT",)),
     ],

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lowbit.kernels.program.steps import indices, nearest_indices
-from lowbit.runtime.uniform import line, product
+from lowbit.runtime.uniform import line, near, product
 
 
 def index(t, x):
@@ -85,3 +85,23 @@ def test_uneven_steps_are_refused():
 def test_codes_that_are_never_or_always_reached_have_no_line(end):
     t = np.sort(np.append(np.arange(1, 20, dtype=np.float32), np.float32(end)))[None]
     assert line(t) is None
+
+
+def test_steps_whose_ends_were_rounded_have_a_line_near_them():
+    """round((x - lo) / s), as an affine quantizer of floats has it."""
+    low, step = np.float32(-6.17), np.float32(0.0595)
+    t = (np.arange(255, dtype=np.float32) + np.float32(0.5)) * step + low
+    t = np.nextafter(t, np.where(np.arange(255) % 3, np.float32(9), np.float32(-9)))[None]
+    assert line(t) is None
+    found = near(t)
+    assert found is not None
+    x = np.concatenate([t, np.nextafter(t, np.float32(-9))], 1)
+    guess = indices(x, found[:, :1], found[:, 1:], 255)
+    assert np.abs(guess - index(t, x)).max() == 1
+
+
+@pytest.mark.parametrize("end", [np.inf, 1e3])
+def test_no_line_is_near_what_has_no_equal_steps(end):
+    t = np.linspace(-6, 6, 255, dtype=np.float32)[None].copy()
+    t[:, -1] = end
+    assert near(t) is None
