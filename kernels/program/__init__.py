@@ -49,12 +49,14 @@ class Op(IntEnum):
     STEPS_INT = 32  # thresholds in equal steps: steps.py
     STEPS_FLOAT = 33
     STEPS_NEAREST = 39  # the nearest: steps.py again
+    STEPS_QUOTIENT = 41
     ABS = 34  # functions.py, as those below
     SQRT = 35
     EXP = 36
     SIGMOID = 37
     DIV_FROM = 38
-    SEARCH_NEAR = 40  # steps.py
+    NEAR_INT = 40  # steps.py
+    NEAR_FLOAT = 42
 
 
 INSTRUCTION = record(

@@ -115,9 +115,13 @@ def step(i, op, x, at, c0, width):
     elif op == Op.STEPS_FLOAT:
         steps.uniform(i, True, x, c0, width)
     elif op == Op.STEPS_NEAREST:
-        steps.products(i, x, c0, width)
-    elif op == Op.SEARCH_NEAR:
-        steps.near(i, as_f32(x), as_i32(x), c0, width)
+        steps.rounded(i, False, x, c0, width)
+    elif op == Op.STEPS_QUOTIENT:
+        steps.rounded(i, True, x, c0, width)
+    elif op == Op.NEAR_INT:
+        steps.near(i, False, x, c0, width)
+    elif op == Op.NEAR_FLOAT:
+        steps.near(i, True, x, c0, width)
     elif op >= Op.ABS:
         functions.step(op, x, word, width)
     elif op >= Op.REQUANTIZE_D:

@@ -8,6 +8,8 @@ and becomes the code  lo + step i,  or where the channel is falling  lo + step (
 base + slope i, with (base, slope) = (lo, step) or (lo + step n, -step) stored a channel.
 """
 
+from functools import partial
+
 import numpy as np
 
 from lowbit.kernels.program import INSTRUCTION, Op, eight_bit_reference, functions_reference, steps
@@ -29,7 +31,8 @@ COUNTS = {
     Op.THRESHOLD_FLOAT: np.float32,
     Op.SEARCH_INT: np.int32,
     Op.SEARCH_FLOAT: np.float32,
-    Op.SEARCH_NEAR: np.float32,
+    Op.NEAR_INT: np.int32,
+    Op.NEAR_FLOAT: np.float32,
 }
 
 
@@ -101,7 +104,9 @@ def clamp(i, x, first):
 def threshold(i, x, first):
     """Equation (1)."""
     dtype, channels = COUNTS[Op(i.op)], x.shape[1] if i.by_channel else 1
-    if i.op in (Op.SEARCH_INT, Op.SEARCH_FLOAT, Op.SEARCH_NEAR):
+    if i.op in (Op.NEAR_INT, Op.NEAR_FLOAT):
+        t = view(i.at + i.hi, dtype, channels, i.levels + 2)[:, 1:-1]
+    elif i.op in (Op.SEARCH_INT, Op.SEARCH_FLOAT):
         t = view(i.at, dtype, channels, i.levels)
     else:
         t = view(i.at, dtype, i.levels, i.channels)[:, : x.shape[1]].T
@@ -128,11 +133,13 @@ STEPS = {
     Op.THRESHOLD_FLOAT: threshold,
     Op.SEARCH_INT: threshold,
     Op.SEARCH_FLOAT: threshold,
-    Op.SEARCH_NEAR: threshold,
+    Op.NEAR_INT: threshold,
+    Op.NEAR_FLOAT: threshold,
     Op.LOOKUP: lookup,
     Op.STEPS_INT: steps.reference,
     Op.STEPS_FLOAT: steps.reference,
-    Op.STEPS_NEAREST: steps.nearest_reference,
+    Op.STEPS_NEAREST: partial(steps.rounded_reference, steps.nearest_indices),
+    Op.STEPS_QUOTIENT: partial(steps.rounded_reference, steps.quotient_indices),
     Op.STORE_WORD: store(None),
     Op.STORE_AS_FLOAT: store(np.float32),
     Op.STORE_BYTE: store(np.int8),

@@ -2,9 +2,9 @@ r"""Thresholds that ascend in equal steps: the index of equation (1), reference.
 
     i = trunc(min(max(fl(fl(a x) + b), 0), n))                                                 (2)
 
-or, where what they came from was itself a product that is rounded to the nearest integer,
+or, where what they came from was itself a product or a quotient, rounded to the nearest integer,
 
-    i = rint(min(max(fl(a x), 0), n)).                                                         (3)
+    i = rint(min(max(fl(a x), 0), n)),    or with fl(x / a).                                   (3)
 
 Every operation in them is monotone for a > 0, so that they equal (1) everywhere as soon as they do
 at each threshold and just below; the planner looks for such a and b. Where there are none, but (2)
@@ -20,7 +20,7 @@ from lowbit.kernels.program import vectors
 from lowbit.kernels.program.vectors import LANES, load_f32, load_i32, store_i32
 from lowbit.kernels.record import view
 from lowbit.kernels.requantize import MAGIC, lanes
-from lowbit.kernels.simd import F32x16, I32x16, as_f32, as_i32, over
+from lowbit.kernels.simd import F32x16, I32x16, over
 
 
 @over(I32x16, F32x16, F32x16)
@@ -43,11 +43,12 @@ def nearest(builder, scaled, most):
 
 
 @inner
-def products(i, x, c0, width):
+def rounded(i, divided, x, c0, width):
     most = vectors.fill_float(np.float32(i.levels))
     for c in range(0, width, LANES):
         at, k = x + 4 * c, 4 * (c0 + c)
-        scaled = vectors.mul(load_f32(at), load_f32(i.at + k))
+        value, a = load_f32(at), load_f32(i.at + k)
+        scaled = vectors.div(value, a) if divided else vectors.mul(value, a)
         base, slope = load_i32(i.second + k), load_i32(i.third + k)
         store_i32(at, vectors.multiply_add(slope, nearest(scaled, most), base), LANES)
 
@@ -64,20 +65,32 @@ def uniform(i, is_float, x, c0, width):
 
 
 @inner
-def near(i, x, out, c0, width):
-    """Equation (4); a NaN has index 0. Behind the thresholds lie a and b of each row."""
-    base, slope = as_i32(i.second + 4 * c0), as_i32(i.third + 4 * c0)
-    line = as_f32(i.at + i.lo)
-    for c in range(width):
-        row, value, guess = (c0 + c) * i.by_channel, x[c], np.int64(0)
-        t, scaled = as_f32(i.at + 4 * row * i.levels), line[2 * row] * value + line[2 * row + 1]
-        if scaled > 0:
-            guess = i.levels if scaled > i.levels else np.int64(scaled)
-        if guess < i.levels and value >= t[guess]:
-            guess += 1
-        elif guess > 0 and value < t[guess - 1]:
-            guess -= 1
-        out[c] = np.int32(base[c] + slope[c] * guess)
+def near(i, is_float, x, c0, width):
+    """Equation (4), as i - 1 and one for each of two thresholds reached; a NaN has index 0. Before
+    the first threshold of a row lies one that all reach, behind the last one that none does."""
+    most, one, down = vectors.fill_float(np.float32(i.levels)), vectors.fill(1), vectors.fill(-1)
+    for c in range(0, width, LANES):
+        at, k = x + 4 * c, 4 * (c0 + c)
+        value = load_f32(at) if is_float else vectors.to_float(load_i32(at))
+        scaled = vectors.add(vectors.mul(value, load_f32(i.at + k)), load_f32(i.at + i.lo + k))
+        guess = index(scaled, most)
+        place = vectors.multiply_add(guess, one, load_i32(i.at + i.zero + k))
+        count, t = vectors.multiply_add(guess, one, down), i.at + i.hi
+        for ahead in range(0, 8, 4):
+            if is_float:
+                reached = vectors.gather_f32(t + ahead, place)
+                count = vectors.count_f32(count, value, reached)
+            else:
+                count = vectors.count_i32(count, load_i32(at), vectors.gather_i32(t + ahead, place))
+        count = vectors.larger(count, vectors.fill(0))
+        base, slope = load_i32(i.second + k), load_i32(i.third + k)
+        store_i32(at, vectors.multiply_add(slope, count, base), LANES)
+
+
+def between_ends(t: np.ndarray) -> np.ndarray:
+    """Rows of thresholds as `near` reads them."""
+    first, last = (-np.inf, np.nan) if t.dtype == np.float32 else (-(2**31), 2**31 - 1)
+    return np.pad(t, ((0, 0), (1, 1)), constant_values=((0, 0), (first, last)))
 
 
 def indices(x: np.ndarray, a: np.ndarray, b: np.ndarray, levels: int) -> np.ndarray:
@@ -88,16 +101,25 @@ def indices(x: np.ndarray, a: np.ndarray, b: np.ndarray, levels: int) -> np.ndar
 
 
 def nearest_indices(x: np.ndarray, a: np.ndarray, levels: int) -> np.ndarray:
-    """Equation (3) in NumPy."""
+    """Equation (3) in NumPy, of a product."""
     with np.errstate(invalid="ignore", over="ignore"):
-        scaled = x.astype(np.float32) * a
+        return to_nearest(x.astype(np.float32) * a, levels)
+
+
+def quotient_indices(x: np.ndarray, a: np.ndarray, levels: int) -> np.ndarray:
+    """Equation (3) in NumPy, of a quotient."""
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        return to_nearest(x.astype(np.float32) / a, levels)
+
+
+def to_nearest(scaled: np.ndarray, levels: int) -> np.ndarray:
     return np.rint(np.clip(np.nan_to_num(scaled), 0, levels)).astype(np.int32)
 
 
-def nearest_reference(i, x, first):
+def rounded_reference(indices, i, x, first):
     channels = x.shape[1]
     base, slope = (view(at, np.int32, channels) for at in (i.second, i.third))
-    return base + slope * nearest_indices(x, view(i.at, np.float32, channels), i.levels)
+    return base + slope * indices(x, view(i.at, np.float32, channels), i.levels)
 
 
 def reference(i, x, first):

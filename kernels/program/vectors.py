@@ -4,13 +4,16 @@ from llvmlite import ir
 
 from lowbit.kernels.late import FLOAT32, INT64, UINT16
 from lowbit.kernels.simd import (
+    F32,
     I1,
     I8,
     I16,
     I32,
+    I64,
     F32x16,
     I32x16,
     I64x16,
+    call,
     load,
     over,
     splat,
@@ -89,6 +92,36 @@ def count_i32(builder, count, x, t):
 @over(I32x16, I32x16, F32x16, F32x16)
 def count_f32(builder, count, x, t):
     return builder.add(count, builder.zext(builder.fcmp_ordered(">=", x, t), count.type))
+
+
+def gathered(vector):
+    """The intrinsic that reads lanes from an address on, at the places that a vector of int32
+    gives."""
+
+    @over(vector, INT64, I32x16)
+    def gather(builder, address, places):
+        element = vector.llvm.element
+        base = builder.inttoptr(address, element.as_pointer())
+        each = splat(builder, base, LANES)
+        wide = builder.sext(places, ir.VectorType(I64, LANES))
+        at = builder.gep(each, [wide], source_etype=element)
+        every = MASK([1] * LANES)
+        name = "f32" if element == F32 else "i32"
+        kind = vector.llvm
+        return call(
+            builder,
+            f"llvm.masked.gather.v{LANES}{name}.v{LANES}p0",
+            kind,
+            at,
+            I32(4),
+            every,
+            kind(None),
+        )
+
+    return gather
+
+
+gather_i32, gather_f32 = gathered(I32x16), gathered(F32x16)
 
 
 @over(I32x16, I32x16, INT64, INT64)

@@ -23,8 +23,11 @@ from lowbit.ir.ops import (
 from lowbit.kernels.layout import Layout, pixel_bytes
 from lowbit.kernels.limit import Limit
 from lowbit.kernels.program import EAGER, Op
+from lowbit.kernels.program.steps import between_ends
+from lowbit.kernels.program.vectors import LANES
 from lowbit.runtime import eight_bit, uniform
 from lowbit.runtime.step import Buffer, Place
+from lowbit.spec import QuantSpec
 
 Instruction = dict[str, Place]
 ARITHMETIC = {Add: Op.ADD, Sub: Op.SUB, Mul: Op.MUL, Div: Op.DIV}
@@ -109,7 +112,7 @@ def step_of(node: Node, carried: str, types, operand: Operand) -> list[Instructi
         case PRelu():
             return [*widen, {"op": Op.PRELU, "at": vector(values[0], channels)}]
         case Threshold():
-            return [threshold(op, values[0], values[1], channels)]
+            return [threshold(op, types[carried].spec, values[0], values[1], channels)]
         case Lookup():
             table = np.ascontiguousarray(values[0], np.int32)
             rows, levels = table.shape
@@ -119,7 +122,9 @@ def step_of(node: Node, carried: str, types, operand: Operand) -> list[Instructi
     raise Limit(f"{node}: no instruction")
 
 
-def threshold(op: Threshold, t: np.ndarray, falling: np.ndarray, channels: int) -> Instruction:
+def threshold(
+    op: Threshold, reach: QuantSpec | None, t: np.ndarray, falling: np.ndarray, channels: int
+) -> Instruction:
     levels, down = t.shape[1], np.asarray(falling) == 1
     floating = t.dtype == np.float32
     t = t.astype(np.float32 if floating else np.int32)
@@ -129,26 +134,46 @@ def threshold(op: Threshold, t: np.ndarray, falling: np.ndarray, channels: int) 
         "levels": levels,
     }
     if levels > EAGER:
-        return {**many_levels(t, channels), **spread}
+        return {**many_levels(t, reach, channels), **spread}
     rows = np.stack([vector(column, channels, t.dtype) for column in t.T])
     compare = Op.THRESHOLD_FLOAT if floating else Op.THRESHOLD_INT
     return {"op": compare, "at": rows, "channels": rows.shape[1], **spread}
 
 
-def many_levels(t: np.ndarray, channels: int) -> Instruction:
+ROUNDED = {Op.STEPS_NEAREST: uniform.product, Op.STEPS_QUOTIENT: uniform.quotient}
+
+
+def many_levels(t: np.ndarray, reach: QuantSpec | None, channels: int) -> Instruction:
     """The fastest of the instructions that count these thresholds, all of them exact."""
     floating = t.dtype == np.float32
     if found := uniform.line(t):
         a, b = (vector(part, channels) for part in found)
         code = Op.STEPS_FLOAT if floating else Op.STEPS_INT
         return {"op": code, "at": np.concatenate([a, b]), "lo": a.nbytes}
-    if (slope := uniform.product(t)) is not None:
-        return {"op": Op.STEPS_NEAREST, "at": vector(slope, channels)}
-    rows: Instruction = {"at": np.ascontiguousarray(t), "by_channel": int(len(t) > 1)}
-    if (about := uniform.near(t)) is not None:
-        both = np.concatenate([t.reshape(-1), about.reshape(-1)])
-        return {**rows, "op": Op.SEARCH_NEAR, "at": both, "lo": t.nbytes}
-    return {**rows, "op": Op.SEARCH_FLOAT if floating else Op.SEARCH_INT}
+    for code, find in ROUNDED.items():
+        if (scale := find(t)) is not None:
+            return {"op": code, "at": vector(scale, channels)}
+    by_channel = int(len(t) > 1)
+    if about := uniform.near(t, reach):
+        return guessed(t, about, channels)
+    code = Op.SEARCH_FLOAT if floating else Op.SEARCH_INT
+    return {"op": code, "at": np.ascontiguousarray(t), "by_channel": by_channel}
+
+
+def guessed(t: np.ndarray, line: tuple[np.ndarray, np.ndarray], channels: int) -> Instruction:
+    """One block: the lines, where in it each channel's row of thresholds starts, and the rows, of
+    which the padding of the last vector has some as well."""
+    rows = between_ends(t)
+    if by_channel := int(len(t) > 1):
+        rows = np.pad(rows, ((0, -channels % LANES), (0, 0)))
+    starts = np.arange(channels) * rows.shape[1] * by_channel
+    a, b = (vector(part, channels) for part in line)
+    parts = [a, b, vector(starts, channels, np.int32), rows]
+    ends = np.cumsum([part.nbytes for part in parts])
+    block = np.frombuffer(b"".join(part.tobytes() for part in parts), np.uint8)
+    offsets = {"lo": int(ends[0]), "zero": int(ends[1]), "hi": int(ends[2])}
+    code = Op.NEAR_FLOAT if t.dtype == np.float32 else Op.NEAR_INT
+    return {"op": code, "at": block, "by_channel": by_channel, **offsets}
 
 
 def names(program: Sequence[Instruction]) -> str:

@@ -1,11 +1,12 @@
 """Finds the line that counts thresholds in equal steps, or that there is none."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
 
-from lowbit.kernels.program.steps import indices, nearest_indices
+from lowbit.kernels.program.steps import indices, nearest_indices, quotient_indices
+from lowbit.spec import QuantSpec
 
 ROUNDS = 40
 
@@ -46,41 +47,55 @@ def line(t: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     return found if exact(t, below, *found) else None
 
 
-NEIGHBOURS = 8  # of the float32 slope that the ends of the thresholds suggest, on either side
+NEIGHBOURS = 8  # of the float32 scale that the ends of the thresholds suggest, on either side
 
 
 def product(t: np.ndarray) -> np.ndarray | None:
     """Float32 a, one for each row of thresholds, for equation (3) of kernels/program/steps.py: what
     an image's bytes, or a quantizer of bytes, came from. None unless exact for every row."""
-    if t.dtype != np.float32 or not (np.abs(t) < np.finfo(np.float32).max).all():
-        return None
-    wide, below = t.astype(np.float64), under(t)
-    spread = wide[:, -1] - wide[:, 0]
-    if not (spread > 0).all() or not np.isfinite(spread).all():
-        return None
-    start = ((t.shape[1] - 1) / spread).astype(np.float32).view(np.int32)
-    found, done = np.zeros(len(t), np.float32), np.zeros(len(t), bool)
-    for near in sorted(range(-NEIGHBOURS, NEIGHBOURS + 1), key=abs):
-        a = (start + np.int32(near)).view(np.float32)
-        good = reaches(t, below, lambda x, a=a: nearest_indices(x, a[:, None], t.shape[1]))
-        found, done = np.where(good & ~done, a, found), done | good
-    return found if done.all() else None
+    return scale(t, lambda spread: (t.shape[1] - 1) / spread, nearest_indices)
 
 
-def near(t: np.ndarray) -> np.ndarray | None:
-    """Float32 (a, b), a row of thresholds each, for equation (4) of kernels/program/steps.py; None
-    unless it holds for every row."""
+def quotient(t: np.ndarray) -> np.ndarray | None:
+    """The same where x is divided by a, as a learned step divides it."""
+    return scale(t, lambda spread: spread / (t.shape[1] - 1), quotient_indices)
+
+
+def scale(t: np.ndarray, guess: Callable, index: Callable[..., np.ndarray]) -> np.ndarray | None:
     if t.dtype != np.float32 or not (np.abs(t) < np.finfo(np.float32).max).all():
         return None
     wide = t.astype(np.float64)
     spread = wide[:, -1] - wide[:, 0]
-    if not (spread > 0).all():
+    if not (spread > 0).all() or not np.isfinite(spread).all():
         return None
-    a = (t.shape[1] - 1) / spread
-    found = np.stack([a, 1 - a * wide[:, 0]], 1).astype(np.float32)
-    guess = partial(indices, a=found[:, :1], b=found[:, 1:], levels=t.shape[1])
-    good = np.isfinite(found).all() and (a > 0).all() and reaches(t, under(t), guess, 1).all()
-    return found if good else None
+    start = guess(spread).astype(np.float32).view(np.int32)
+    found, done = np.zeros(len(t), np.float32), np.zeros(len(t), bool)
+    for near in sorted(range(-NEIGHBOURS, NEIGHBOURS + 1), key=abs):
+        a = (start + np.int32(near)).view(np.float32)
+        good = reaches(t, (t, under(t)), lambda x, a=a: index(x, a[:, None], t.shape[1]))
+        found, done = np.where(good & ~done, a, found), done | good
+    return found if done.all() else None
+
+
+def near(t: np.ndarray, reach: QuantSpec | None = None) -> tuple[np.ndarray, np.ndarray] | None:
+    """Float32 (a, b), a row of thresholds each, for equation (4) of kernels/program/steps.py; None
+    unless it holds for every row. Integers lie in `reach`, thresholds perhaps do not."""
+    if t.dtype == np.float32 and not (np.abs(t) < np.finfo(np.float32).max).all():
+        return None
+    points = [t, under(t)]
+    inside = np.ones(t.shape, bool)
+    if reach and t.dtype != np.float32:
+        points = [np.clip(x, reach.lo, reach.hi) for x in points]
+        inside = (t > reach.lo) & (t <= reach.hi)
+    rows, count, first = np.arange(len(t)), inside.sum(1), inside.argmax(1)
+    low, high = (t[rows, k].astype(np.float64) for k in (first, np.maximum(first + count - 1, 0)))
+    if (count < 2).any() or not (high > low).all():
+        return None
+    slope = (count - 1) / (high - low)
+    a, b = slope.astype(np.float32), (first + 1 - slope * low).astype(np.float32)
+    guess = partial(indices, a=a[:, None], b=b[:, None], levels=t.shape[1])
+    good = (a > 0).all() and np.isfinite(a + b).all() and reaches(t, points, guess, 1).all()
+    return (a, b) if good else None
 
 
 def under(t: np.ndarray) -> np.ndarray:
@@ -94,15 +109,15 @@ def exact(t: np.ndarray, below: np.ndarray, a: np.ndarray, b: np.ndarray) -> boo
     if not ((a > 0).all() and np.isfinite(a).all() and np.isfinite(b).all()):
         return False
     index = partial(indices, a=a[:, None], b=b[:, None], levels=t.shape[1])
-    return bool(reaches(t, below, index).all())
+    return bool(reaches(t, (t, below), index).all())
 
 
 def reaches(
-    t: np.ndarray, below: np.ndarray, index: Callable[..., np.ndarray], off: int = 0
+    t: np.ndarray, points: Sequence[np.ndarray], index: Callable[..., np.ndarray], off: int = 0
 ) -> np.ndarray:
-    """The rows whose index is right at every threshold and just below it, or `off` at most."""
+    """The rows whose index is right at all the points, or `off` by so many at most."""
     good = np.ones(len(t), bool)
-    for x in (t, below):
+    for x in points:
         wanted = [np.searchsorted(row, values, "right") for row, values in zip(t, x, strict=True)]
         good &= (np.abs(index(x) - np.stack(wanted)) <= off).all(1)
     return good

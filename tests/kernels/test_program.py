@@ -6,6 +6,7 @@ import pytest
 from lowbit.kernels import entry, layout, program
 from lowbit.kernels.program import Op, generic, reference
 from lowbit.kernels.program.assemble import assemble
+from lowbit.runtime.program import guessed
 from lowbit.spec import BINARY, TERNARY, QuantSpec, odd, unsigned
 
 WIDTHS = (1, 15, 16, 17, 63, 64, 65, 130)
@@ -110,14 +111,15 @@ def test_equal_steps_by_arithmetic(dtype, width):
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_rounded_products(width):
+@pytest.mark.parametrize("op", [Op.STEPS_NEAREST, Op.STEPS_QUOTIENT])
+def test_rounded_products_and_quotients(width, op):
     rng = np.random.default_rng(width)
     a = vector(rng.uniform(1, 300, width))
     halves = (rng.integers(-4, 600, (PIXELS, width)) / 2).astype(np.float32)
-    x = halves / a[:width]
+    x = halves / a[:width] if op == Op.STEPS_NEAREST else halves * a[:width]
     x[0, 0], x[1, 0], x[2, 0] = np.nan, np.inf, -np.inf
     base, slope = vector(np.full(width, 255), np.int32), vector(np.full(width, -1), np.int32)
-    step = {"op": Op.STEPS_NEAREST, "at": a.ctypes.data, "levels": 255}
+    step = {"op": op, "at": a.ctypes.data, "levels": 255}
     step |= {"second": base.ctypes.data, "third": slope.ctypes.data}
     out = np.zeros((PIXELS, width), np.int32)
     run_both([step, word_store(out)], x, out)
@@ -125,23 +127,27 @@ def test_rounded_products(width):
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("by_channel", [0, 1])
-def test_a_guess_that_is_off_by_one_is_set_right(width, by_channel):
+@pytest.mark.parametrize("by_channel", [False, True])
+@pytest.mark.parametrize("dtype", [np.int32, np.float32])
+def test_a_guess_that_is_off_by_one_is_set_right(width, by_channel, dtype):
     """Thresholds shaken by less than a step, and the line that they were shaken from."""
     rng = np.random.default_rng(width)
-    rows, levels = width if by_channel else 1, 255
-    even = np.arange(levels) + rng.uniform(-0.4, 0.4, (rows, levels))
-    t = (even * 0.07 - 9).astype(np.float32)
-    about = np.tile(np.float32([1 / 0.07, 9 / 0.07 + 1]), (rows, 1))
-    both = np.concatenate([t.reshape(-1), about.reshape(-1)])
-    x = rng.choice(np.concatenate([t, np.nextafter(t, np.float32(-99))], 1)[0], (PIXELS, width))
-    x[0, 0], x[1, 0], x[2, 0] = np.nan, np.inf, -np.inf
+    rows, step = width if by_channel else 1, 0.07 if dtype == np.float32 else 700
+    even = np.arange(255) + rng.uniform(-0.4, 0.4, (rows, 255))
+    t = (even * step - 9 * step).astype(dtype)
+    line = (np.full(rows, 1 / step), np.full(rows, 10.0))
+    below = np.nextafter(t, dtype(-99)) if dtype == np.float32 else t - 1
+    x = rng.choice(np.concatenate([t, below], 1)[0], (PIXELS, width)).astype(dtype)
+    if dtype == np.float32:
+        x[0, 0], x[1, 0], x[2, 0] = np.nan, np.inf, -np.inf
     base, slope = vector(np.full(width, -128), np.int32), vector(np.ones(width), np.int32)
-    step = {"op": Op.SEARCH_NEAR, "at": both.ctypes.data, "lo": t.nbytes, "levels": levels}
-    step |= {"second": base.ctypes.data, "third": slope.ctypes.data, "by_channel": by_channel}
-    out = np.zeros((PIXELS, width), np.int32)
-    run_both([step, word_store(out)], x.astype(np.float32), out)
-    assert out[:3, 0].tolist() == [-128, 127, -128]
+    made = guessed(t, line, width)
+    block, out = made["at"], np.zeros((PIXELS, width), np.int32)
+    made |= {"at": block.ctypes.data, "levels": 255}
+    made |= {"second": base.ctypes.data, "third": slope.ctypes.data}
+    run_both([made, word_store(out)], x, out)
+    row = t if by_channel else np.broadcast_to(t, (width, 255))
+    np.testing.assert_array_equal(out, (x[:, :, None] >= row).sum(2) - 128)
 
 
 @pytest.mark.parametrize("width", WIDTHS)

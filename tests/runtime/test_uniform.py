@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from lowbit.kernels.program.steps import indices, nearest_indices
-from lowbit.runtime.uniform import line, near, product
+from lowbit.kernels.program.steps import indices, nearest_indices, quotient_indices
+from lowbit.runtime.uniform import line, near, product, quotient
+from lowbit.spec import QuantSpec
 
 
 def index(t, x):
@@ -38,15 +39,15 @@ def test_floats_too():
         np.testing.assert_array_equal(indices(x, a[:, None], b[:, None], 255), index(t, x))
 
 
-def rounding(scale: np.ndarray, levels: int) -> np.ndarray:
+def rounding(scale: np.ndarray, levels: int, scaled=np.multiply) -> np.ndarray:
     """The least float32 x at which rint(clamp(fl(scale x))) is 1, 2, ...: bisected, on bits."""
     k = np.arange(1, levels + 1)
     low, high = (np.full((len(scale), levels), end, np.int64) for end in (0, 0x7F000000))
     while (low < high).any():
         middle = (low + high) // 2
         with np.errstate(over="ignore"):
-            scaled = middle.astype(np.int32).view(np.float32) * scale[:, None]
-        reached = np.rint(np.clip(scaled, 0, levels)) >= k
+            value = scaled(middle.astype(np.int32).view(np.float32), scale[:, None])
+        reached = np.rint(np.clip(value, 0, levels)) >= k
         low, high = np.where(reached, low, middle + 1), np.where(reached, middle, high)
     return low.astype(np.int32).view(np.float32)
 
@@ -58,15 +59,21 @@ def test_the_bytes_of_an_image_are_one_product():
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_a_rounded_product_is_found_and_equal_everywhere(seed):
+@pytest.mark.parametrize(
+    ("scaled", "find", "indices_of"),
+    [(np.multiply, product, nearest_indices), (np.divide, quotient, quotient_indices)],
+)
+def test_a_rounded_product_or_quotient_is_found_and_equal_everywhere(
+    seed, scaled, find, indices_of
+):
     rng = np.random.default_rng(seed)
     levels, scale = int(rng.choice([16, 31, 255])), rng.uniform(0.01, 300, 4).astype(np.float32)
-    t = rounding(scale, levels)
-    a = product(t)
+    t = rounding(scale, levels, scaled)
+    a = find(t)
     assert a is not None
     x = np.concatenate([(t.view(np.int32) + d).view(np.float32) for d in range(-3, 4)], 1)
     x = np.concatenate([x, np.broadcast_to(np.float32([-9, -0.0, 0, 1e38]), (4, 4))], 1)
-    np.testing.assert_array_equal(nearest_indices(x, a[:, None], levels), index(t, x))
+    np.testing.assert_array_equal(indices_of(x, a[:, None], levels), index(t, x))
 
 
 def test_what_is_no_rounded_product_is_refused():
@@ -96,8 +103,26 @@ def test_steps_whose_ends_were_rounded_have_a_line_near_them():
     found = near(t)
     assert found is not None
     x = np.concatenate([t, np.nextafter(t, np.float32(-9))], 1)
-    guess = indices(x, found[:, :1], found[:, 1:], 255)
-    assert np.abs(guess - index(t, x)).max() == 1
+    a, b = found
+    assert np.abs(indices(x, a[:, None], b[:, None], 255) - index(t, x)).max() == 1
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_large_steps_of_sums_have_a_line_near_them(seed):
+    """Sums lie in a range, and thresholds outside of it at its ends, as exporting finds them."""
+    rng = np.random.default_rng(seed)
+    reach = QuantSpec(-90_000, 120_000)
+    scale, shift = rng.uniform(0.0005, 0.0011, (5, 1)), rng.uniform(-9, 120, (5, 1))
+    t = np.ceil((np.arange(1, 256) - 0.5 - shift) / scale)
+    t = np.clip(t, reach.lo, reach.hi + 1).astype(np.int32)
+    assert line(t) is None
+    assert near(t) is None
+    found = near(t, reach)
+    assert found is not None
+    reached = np.unique(np.clip(np.arange(-3, 4) + t.ravel()[:, None], reach.lo, reach.hi))
+    x = np.broadcast_to(reached.astype(np.int32), (5, len(reached)))
+    a, b = found
+    assert np.abs(indices(x, a[:, None], b[:, None], 255) - index(t, x)).max() <= 1
 
 
 @pytest.mark.parametrize("end", [np.inf, 1e3])
