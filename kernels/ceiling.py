@@ -1,6 +1,7 @@
 """What this machine can do at most, from registers alone: the measure of the product kernels."""
 
-from lowbit.kernels import dots
+from lowbit.kernels import cpu, dots
+from lowbit.kernels.dense import PAIRS, add_pairs
 from lowbit.kernels.late import types
 from lowbit.kernels.simd import (
     I32,
@@ -16,8 +17,9 @@ from lowbit.kernels.simd import (
     zeros,
 )
 
-CHAINS = 16
-none = zeros(U64x8, CHAINS)
+CHAINS = 16 if "avx512f" in cpu.features() else 6  # of 64 bytes, with room for what they add
+LINES = 8
+none = zeros(U64x8, LINES)
 
 
 def start(vector):
@@ -80,7 +82,13 @@ def keep(typingctx, acc, address):
 count = every(
     U64x8, lambda builder, acc, w: builder.add(acc, popcounts(builder, builder.xor(acc, w)))
 )
-multiply = every(I32x16, lambda builder, acc, w: builder.add(acc, builder.mul(acc, w)))
+
+
+def pairs(builder, acc, w):
+    return add_pairs(builder, acc, *(builder.bitcast(v, PAIRS) for v in (acc, w)))
+
+
+multiply = every(I32x16, pairs)
 
 
 def counts(address, lo, hi):
@@ -105,8 +113,8 @@ def byte_dots(instruction: dots.Dot):
     return run
 
 
-def word_products(address, lo, hi):
-    """Without an instruction for bytes: 16 products a chain and round."""
+def pair_products(address, lo, hi):
+    """Without an instruction for bytes, those of int16: 32 products a chain and round."""
     acc = i32_chains(hi)
     for _ in range(lo, hi):
         acc = multiply(acc, hi)
@@ -117,7 +125,7 @@ def products():
     """The name of what this CPU multiplies bytes with, its code, and products a chain and round."""
     best = dots.available()
     if best is None:
-        return "word_products", word_products, 16
+        return "pair_products", pair_products, 32
     return "byte_dots", byte_dots(best), best.bytes
 
 
@@ -125,7 +133,7 @@ def products():
 def add_line(typingctx, acc, address):
     def codegen(context, builder, signature, args):
         acc, address = args
-        for i in range(CHAINS // 2):  # 512 bytes
+        for i in range(LINES):  # 512 bytes
             value = load(builder, offset(builder, address, 64 * i), U64x8.llvm)
             total = builder.add(builder.extract_value(acc, i), value)
             acc = builder.insert_value(acc, total, i)

@@ -45,12 +45,13 @@ def pixel_bytes(layout: Layout, channels: int, spec: QuantSpec | None) -> int:
 
 
 def whole(spec: QuantSpec | None) -> Layout:
-    """The layout that holds a code a channel in the fewest bytes."""
+    """The layout that holds a code a channel in the fewest bytes. Codes of 0 to 127 could be either
+    kind of byte: unsigned, their products with signed weights are the smaller."""
     if spec is None:
         return Layout.FLOAT
-    if spec.lo >= -128 and spec.hi <= 127:
-        return Layout.BYTE
-    return Layout.UBYTE if spec.lo >= 0 and spec.hi <= 255 else Layout.INT
+    if spec.lo >= 0 and spec.hi <= 255:
+        return Layout.UBYTE
+    return Layout.BYTE if spec.lo >= -128 and spec.hi <= 127 else Layout.INT
 
 
 def pack(codes: np.ndarray, spec: QuantSpec) -> np.ndarray:

@@ -9,6 +9,7 @@ from lowbit.kernels import cpu, dense, depthwise, products
 from lowbit.kernels.dots import AVX2, AVX_VNNI, NEON, VNNI_256, VNNI_512, Dot
 from lowbit.kernels.int_conv import (
     amx,
+    bounded,
     depthwise_fours,
     depthwise_pairs,
     few_bits,
@@ -53,21 +54,23 @@ def bytes_by_int8(problem) -> str:
     return "" if problem.w_spec.lo >= -128 and problem.w_spec.hi <= 127 else "needs int8 weights"
 
 
-def saturates(problem) -> str:
-    """Whether two products may pass 16 bits, where the instruction goes through those."""
+def most_in_pairs(problem) -> int:
+    """The largest sum of two products of codes, of which signed ones are moved by 128."""
     low = problem.x_spec.lo if problem.layout is Layout.UBYTE else -128
-    most = 2 * (problem.x_spec.hi - low) * problem.w_spec.magnitude
-    return "" if most < 2**15 else "needs two products in 16 bits"
+    return 2 * (problem.x_spec.hi - low) * problem.w_spec.magnitude
 
 
-def dense_by_dots(dot: Dot, problem) -> str:
-    return bytes_by_int8(problem) or (saturates(problem) if dot.narrow else "")
+def bounded_bytes(run: int, problem) -> str:
+    few = run * most_in_pairs(problem) < 2**15
+    return bytes_by_int8(problem) or ("" if few else f"needs {2 * run} products in 16 bits")
 
 
 def depthwise_by_dots(dot: Dot, problem) -> str:
     """Wide vectors of few channels would be mostly padding."""
-    if why := depthwise.fits(problem) or dense_by_dots(dot, problem):
+    if why := depthwise.fits(problem) or bytes_by_int8(problem):
         return why
+    if dot.narrow and most_in_pairs(problem) >= 2**15:
+        return "needs two products in 16 bits"
     if math.prod(problem.kernel) > depthwise_fours.MOST_TAPS:
         return f"needs {depthwise_fours.MOST_TAPS} taps at most"
     spare = -problem.channels % dot.bytes
@@ -89,14 +92,28 @@ def dots_row(name: str, dot: Dot, pixels: int, vectors: int) -> Kernel:
         dot.requires,
         tile=(pixels, lanes),
         pack=partial(fours.pack, lanes),
-        fits=partial(dense_by_dots, dot),
+        fits=bytes_by_int8,
         bias=partial(fours.bias, dot.shift),
         codes=True,
     )
 
 
-def joined_by_dots(dot: Dot, problem) -> str:
-    return joined.fits(problem) or dense_by_dots(dot, problem)
+def bounded_row(run: int, pixels: int, vectors: int) -> Kernel:
+    lanes = bounded.PAIRS.lanes * vectors
+    return Kernel(
+        f"int_conv_bounded{run}_{pixels}x{lanes}",
+        bounded.kernel(run, pixels, vectors),
+        bounded.PAIRS.requires,
+        tile=(pixels, lanes),
+        pack=partial(fours.pack, lanes),
+        fits=partial(bounded_bytes, run),
+        bias=partial(fours.bias, bounded.PAIRS.shift),
+        codes=True,
+    )
+
+
+def joined_bytes(problem) -> str:
+    return joined.fits(problem) or bytes_by_int8(problem)
 
 
 def joined_row(name: str, dot: Dot, pixels: int, vectors: int) -> Kernel:
@@ -107,7 +124,7 @@ def joined_row(name: str, dot: Dot, pixels: int, vectors: int) -> Kernel:
         dot.requires,
         tile=(pixels, lanes),
         pack=partial(joined.pack, lanes),
-        fits=partial(joined_by_dots, dot),
+        fits=joined_bytes,
         bias=partial(joined.bias, dot.shift),
         codes=True,
     )
@@ -243,7 +260,8 @@ KERNELS = (
     dots_row("int_conv_dots", VNNI_512, 4, 4),
     dots_row("int_conv_avxvnni", AVX_VNNI, 4, 2),
     dots_row("int_conv_neon", NEON, 4, 4),
-    dots_row("int_conv_avx2", AVX2, 3, 2),
+    bounded_row(32, 4, 2),
+    bounded_row(8, 4, 2),
     widened_row(8, 4, 2, AVX512BW),
     widened_row(8, 4, 1),
     widened_row(16, 4, 2, AVX512BW),

@@ -59,7 +59,7 @@ class Pairs:
 
 def pack(dtype: type, block: int, w: np.ndarray, spec: QuantSpec, groups: int) -> np.ndarray:
     """(O, kh, kw, C) to [block][pair of a pixel's inputs][lane][2], pairs in twos."""
-    flat = w.astype(dtype).reshape(len(w), 1, 1, -1)
+    flat: np.ndarray = w.astype(dtype).reshape(len(w), 1, 1, -1)
     padded = np.pad(flat, ((0, 0), (0, 0), (0, 0), (0, -flat.shape[3] % 4)))
     return products.blocks(padded, groups, block, unit=2)
 
