@@ -96,8 +96,12 @@ def measure(case: Case, peers: dict, seconds: float, clock: Callable[[], float])
 
 
 def label(case: Case) -> str:
-    lesser = "" if "avx512f" in cpu.features() else "-avx2"
-    return case.dtype + lesser
+    return case.dtype + level()
+
+
+def level() -> str:
+    """What a name says of a processor without AVX-512: makers call both the same."""
+    return "" if "avx512f" in cpu.features() else "-avx2"
 
 
 def on_avx2(arguments: argparse.Namespace) -> Iterator[dict]:
@@ -155,7 +159,7 @@ def main() -> None:
 
 def write(folder: Path, rows: list[dict]) -> Path:
     """What was measured, with machine and day in the file's name."""
-    machine = cpu_model().replace(" ", "-").replace("/", "-").lower()
+    machine = cpu_model().replace(" ", "-").replace("/", "-").lower() + level()
     path = folder / f"kernels_{machine}_{datetime.date.today()}_1-thread.csv"
     folder.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="") as file:

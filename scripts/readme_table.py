@@ -9,7 +9,7 @@ training_step.json   python scripts/bench_training.py --json
 efficientnet_int8.csv  python scripts/accuracy_efficientnet.py
 fashion_int8.csv     python scripts/accuracy_int8.py
 zoo/cards/*.json     python scripts/build_zoo.py
-kernels_*.csv        python scripts/bench_kernels.py --csv scripts/results; the last is shown
+kernels_*.csv        python scripts/bench_kernels.py --csv scripts/results; of each machine the last
 models_*.csv, sweep_*.csv   see readme_networks.py
 """
 
@@ -82,11 +82,14 @@ def training(text: str) -> str:
 
 
 def kernels() -> Iterator[str]:
-    """Ours beside the others, then the targets."""
-    found = sorted(RESULTS.glob("kernels_*.csv"))
-    if not found:
-        return
-    rows: list[dict[str, object]] = list(csv.DictReader(found[-1].read_text().splitlines()))
+    """Of each machine what was measured last: ours beside the others, then the targets."""
+    found = sorted(RESULTS.glob("kernels_*.csv"), key=lambda path: path.stem.split("_")[2])
+    for path in {path.stem.split("_")[1]: path for path in found}.values():
+        yield from measured(path)
+
+
+def measured(path: Path) -> Iterator[str]:
+    rows: list[dict[str, object]] = list(csv.DictReader(path.read_text().splitlines()))
     lines = []
     for (op, dtype, shape), case in grouped(rows).items():
         eight = {peer: t for peer, t in case.peers.items() if "int8" in peer}
@@ -95,7 +98,7 @@ def kernels() -> Iterator[str]:
         others += [f"{eight[best]:.3g} ({best.removesuffix('-int8')})" if best else ""]
         share = f"{case.share:.0%}"
         lines.append([f"{op} {shape}", dtype, f"{case.milliseconds:.3g}", share, *others])
-    _, machine, day, threads = found[-1].stem.split("_")
+    _, machine, day, threads = path.stem.split("_")
     yield titled(
         f"Kernels (`scripts/bench_kernels.py`), {threads} of {machine}, {day}: medians in ms, all "
         "contestants in turns in one process. The ceiling is this machine's, from registers alone "
@@ -103,12 +106,12 @@ def kernels() -> Iterator[str]:
         ["step", "codes", "lowbit", "of the ceiling", "torch float32", "fastest int8 peer"],
         lines,
     )
-    targets = [v.line() for v in verdicts(rows)]
-    yield titled(
-        "The same measurements against their targets.",
-        ["target", "wanted", "reached", "met"],
-        [[target, f"`{wanted}`", reached, met] for target, wanted, reached, met in targets],
-    )
+    if targets := [v.line() for v in verdicts(rows)]:
+        yield titled(
+            "The same measurements against their targets.",
+            ["target", "wanted", "reached", "met"],
+            [[target, f"`{wanted}`", reached, met] for target, wanted, reached, met in targets],
+        )
 
 
 def networks() -> Iterator[str]:
@@ -164,9 +167,9 @@ def zoo() -> Iterator[str]:
     for card in sorted(cards().values(), key=lambda c: (c.data, c.name)):
         found = [*card.spread.values()]
         spread = f" ± {100 * stdev(found):.2f}" if len(found) > 1 else ""
-        measured = [percent(card.accuracy), f"{100 * mean(found):.2f}{spread}", str(len(found))]
+        right = [percent(card.accuracy), f"{100 * mean(found):.2f}{spread}", str(len(found))]
         macs = [f"{n / 1e6:.1f}" for n in (card.binary_macs, card.low_bit_macs, card.float_macs)]
-        lines.append([card.name, card.data, *measured, f"{card.bytes:,}", *macs])
+        lines.append([card.name, card.data, *right, f"{card.bytes:,}", *macs])
     if lines:
         head = ["network", "data", "accuracy", "over seeds, %", "seeds", "bytes"]
         yield titled(
