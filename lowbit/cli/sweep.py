@@ -23,7 +23,7 @@ def sweep(
     ] = False,
     full: Annotated[
         bool,
-        typer.Option("--full", help="Every width, 3 seeds, a small VGG: 369 epochs, a night."),
+        typer.Option("--full", help="Every width, 3 seeds, a small VGG: 198 epochs, a night."),
     ] = False,
     scheme: Annotated[
         Text,

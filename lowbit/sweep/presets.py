@@ -1,7 +1,8 @@
 """The two sweeps that come with lowbit: one for a coffee break, one for a night.
 
 `quick` trains most widths from scratch. `full` trains one float network a seed, and every width
-goes on from it, as is usual: longer, the more is lost. A few are trained from scratch to compare.
+goes on from it, as is usual: for one epoch, and for three where weights or inputs are signs. Other
+quantizers at some of the widths are compared on the first seed.
 """
 
 from collections.abc import Sequence
@@ -27,7 +28,6 @@ BINARY = (*lsq("1", "1248f"), *lsq("t2348f", "1"))
 # Other quantizers at some of these widths, and training without a float network.
 OTHER_WIDE, OTHER_NARROW = ("w4a4",), ("w2a2", "wta8")
 OTHER_BINARY = ("irnet-w1a1", "xnor-w1a1", "approx_sign/approx_sign")
-SCRATCH = ("w1a1", "lsq-w2a2")
 
 
 def quick() -> Grids:
@@ -45,7 +45,9 @@ def quick() -> Grids:
 
 def full() -> Grids:
     """Every width, 3 seeds, with augmentation: what costs least comes first."""
-    start = Recipe(float_epochs=8, float_lr=2e-3, epochs=0, shift=2, flip=True)
+    start = Recipe(float_epochs=6, float_lr=2e-3, epochs=0, shift=2, flip=True)
+    gently, on = replace(start, epochs=1, lr=5e-4), replace(start, epochs=1, lr=1e-3)
+    longer = replace(on, epochs=3)
     still = Grid(
         schemes=("float", *CALIBRATED),
         models=("vgg_mini(exact=True)",),
@@ -54,15 +56,14 @@ def full() -> Grids:
         batches=(1, 16),
         rounds=200,
     )
-    return Grids(
-        [
-            still,
-            part(still, (*WIDE, *OTHER_WIDE), replace(start, epochs=1, lr=5e-4)),
-            part(still, (*NARROW, *OTHER_NARROW), replace(start, epochs=2, lr=1e-3)),
-            part(still, (*BINARY, *OTHER_BINARY), replace(start, epochs=4, lr=1e-3)),
-            part(still, SCRATCH, Recipe(epochs=8, shift=2, flip=True)),
-        ]
-    )
+    widths = [part(still, WIDE, gently), part(still, NARROW, on), part(still, BINARY, longer)]
+    first = replace(still, seeds=(0,))
+    others = [
+        part(first, OTHER_WIDE, gently),
+        part(first, OTHER_NARROW, on),
+        part(first, OTHER_BINARY, longer),
+    ]
+    return Grids([still, *widths, *others])
 
 
 def part(like: Grid, schemes: Sequence[str], recipe: Recipe | None = None) -> Grid:

@@ -10,7 +10,8 @@ import pytest
 from lowbit.ir import Graph, Node, TensorType, evaluate, ops
 from lowbit.kernels import int_conv
 from lowbit.kernels.dots import VNNI_512
-from lowbit.kernels.int_conv import amx, amx_row
+from lowbit.kernels.int_conv import amx
+from lowbit.kernels.int_conv.rows import amx_row
 from lowbit.runtime import Network
 from lowbit.runtime.kernels import TABLES
 from lowbit.spec import INT8, NARROW_INT8, Codes, QuantSpec, unsigned

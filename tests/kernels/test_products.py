@@ -113,6 +113,8 @@ def specs_of(table: str, kernel):
         return None, None, Layout.FLOAT
     if "words" in kernel.name:
         return QuantSpec(-300, 300), odd(8), Layout.INT
+    if "bounded8" in kernel.name:
+        return unsigned(8), QuantSpec(-8, 7), Layout.UBYTE
     if "avx2" in kernel.name or "bounded" in kernel.name:
         return unsigned(8), TERNARY, Layout.UBYTE
     if "few_bits" in kernel.name:

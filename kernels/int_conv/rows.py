@@ -1,0 +1,154 @@
+"""The rows of int_conv: a tile of a kernel, and what the table has to know of it."""
+
+from functools import partial
+
+import numpy as np
+
+from lowbit.kernels import dense, depthwise, products
+from lowbit.kernels.dots import VNNI_512, Dot
+from lowbit.kernels.int_conv import (
+    amx,
+    bounded,
+    depthwise_fours,
+    depthwise_pairs,
+    few_bits,
+    fits,
+    fours,
+    joined,
+    widened,
+)
+from lowbit.kernels.table import Kernel
+from lowbit.spec import QuantSpec
+
+ANY: frozenset[str] = frozenset()  # CPU
+
+
+def pack_pairs(block: int, w: np.ndarray, spec: QuantSpec, groups: int) -> np.ndarray:
+    """(O, kh, kw, C / groups) to [group][block][tap][pair of channels][lane][2] int16."""
+    return products.blocks(w.astype(np.int16), groups, block, unit=2)
+
+
+def pack_words(block: int, w: np.ndarray, spec: QuantSpec, groups: int) -> np.ndarray:
+    return products.blocks(w.astype(np.int32), groups, block)
+
+
+def pack_depthwise(w: np.ndarray, spec: QuantSpec, groups: int) -> np.ndarray:
+    return depthwise.pack(w, np.int32)
+
+
+def dots_row(name: str, dot: Dot, pixels: int, vectors: int) -> Kernel:
+    lanes = dot.lanes * vectors
+    return Kernel(
+        f"{name}_{pixels}x{lanes}",
+        fours.kernel(dot, pixels, vectors),
+        dot.requires,
+        tile=(pixels, lanes),
+        pack=partial(fours.pack, lanes),
+        fits=fits.bytes_by_int8,
+        bias=partial(fours.bias, dot.shift),
+        codes=True,
+    )
+
+
+def bounded_row(run: int, pixels: int, vectors: int) -> Kernel:
+    lanes = bounded.PAIRS.lanes * vectors
+    return Kernel(
+        f"int_conv_bounded{run}_{pixels}x{lanes}",
+        bounded.kernel(run, pixels, vectors),
+        bounded.PAIRS.requires,
+        tile=(pixels, lanes),
+        pack=partial(fours.pack, lanes),
+        fits=partial(fits.bounded_bytes, run),
+        bias=partial(fours.bias, bounded.PAIRS.shift),
+        codes=True,
+    )
+
+
+def joined_row(name: str, dot: Dot, pixels: int, vectors: int) -> Kernel:
+    lanes = dot.lanes * vectors
+    return Kernel(
+        f"{name}_{pixels}x{lanes}",
+        joined.kernel(dot, pixels, vectors),
+        dot.requires,
+        tile=(pixels, lanes),
+        pack=partial(joined.pack, lanes),
+        fits=fits.joined_bytes,
+        bias=partial(joined.bias, dot.shift),
+        codes=True,
+    )
+
+
+def depthwise_row(name: str, dot: Dot, pixels: int) -> Kernel:
+    return Kernel(
+        f"{name}_{pixels}x{dot.bytes}",
+        depthwise_fours.kernel(dot, pixels),
+        dot.requires,
+        tile=(pixels, dot.bytes),
+        pack=partial(depthwise_fours.pack, dot.bytes),
+        fits=partial(fits.depthwise_by_dots, dot),
+        bias=partial(depthwise_fours.bias, dot.shift),
+        codes=True,
+        channelwise=True,
+    )
+
+
+def depthwise_pairs_row(pixels: int) -> Kernel:
+    return Kernel(
+        f"int_conv_depthwise_pairs_{pixels}x{depthwise_pairs.LANES}",
+        depthwise_pairs.kernel(pixels),
+        tile=(pixels, depthwise_pairs.LANES),
+        pack=depthwise_pairs.pack,
+        fits=fits.depthwise_by_pairs,
+        codes=True,
+        channelwise=True,
+    )
+
+
+def widened_row(bits: int, pixels: int, vectors: int, requires: frozenset[str] = ANY) -> Kernel:
+    lanes = dense.LANES * vectors
+    return Kernel(
+        f"int_conv_widened{bits}_{pixels}x{lanes}",
+        widened.kernel(bits, pixels, vectors),
+        requires,
+        tile=(pixels, lanes),
+        pack=partial(widened.pack, {8: np.int8, 16: np.int16}[bits], lanes),
+        fits={8: fits.widened_bytes, 16: fits.widened_shorts}[bits],
+        codes=True,
+    )
+
+
+def few_bits_row(name: str, run, pixels: int, lanes: int) -> Kernel:
+    return Kernel(
+        name,
+        run,
+        VNNI_512.requires,
+        tile=(pixels, lanes),
+        pack=partial(few_bits.pack, lanes),
+        fits=fits.signed_by_two_bits,
+        codes=True,
+    )
+
+
+def amx_row(name: str, registers, requires: frozenset[str]) -> Kernel:
+    return Kernel(
+        name,
+        amx.kernel(registers),
+        requires,
+        tile=(amx.PIXELS, amx.LANES),
+        pack=amx.pack,
+        fits=fits.bytes_by_amx,
+        bias=partial(fours.bias, VNNI_512.shift),
+        codes=True,
+    )
+
+
+def pairs_row(pixels: int, vectors: int, requires: frozenset[str] = ANY) -> Kernel:
+    lanes = dense.LANES * vectors
+    return Kernel(
+        f"int_conv_pairs_{pixels}x{lanes}",
+        dense.kernel(dense.BytePairs, pixels, vectors),
+        requires,
+        tile=(pixels, lanes),
+        pack=partial(pack_pairs, lanes),
+        fits=fits.pairs,
+    )
