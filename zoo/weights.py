@@ -1,26 +1,37 @@
-"""Trained weights for torch: a state dict in 16 bits, which the exported network was made from.
+"""Trained weights for torch: a state dict in few bits, which the exported network was made from.
 
-Latent weights are rounded to float16 before the export, so the file is half as large and still the
-integer network's very origin. What the low-bit layers do not quantize, and norms, stay float32.
+Weights are rounded before the export, so the file is small and still the integer network's very
+origin: to float16, and to 8 bits with the range of float16 where all that is read of them is their
+signs and how large they are on average. What low-bit layers do not quantize, and norms, stay
+float32.
 """
 
 from pathlib import Path
 
+import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from lowbit.spec import BINARY
 
-def latent(model: nn.Module) -> set[str]:
-    """The names of weights that a quantizer reads."""
-    layers = model.named_modules()
-    return {f"{name}.weight" for name, m in layers if getattr(m, "weight_quantizer", None)}
+
+def precisions(model: nn.Module) -> dict[str, torch.dtype]:
+    """Of the weights that a quantizer reads; of a float network, of all its matrices."""
+    readers = {name: getattr(m, "weight_quantizer", None) for name, m in model.named_modules()}
+    latent = {
+        f"{name}.weight": torch.float8_e5m2 if set(q.specs) == {BINARY} else torch.float16
+        for name, q in readers.items()
+        if q
+    }
+    matrices = (name for name, value in model.named_parameters() if value.ndim > 1)
+    return latent or dict.fromkeys(matrices, torch.float16)
 
 
 def rounded(model: nn.Module) -> dict[str, Tensor]:
-    """The state, with its latent weights in float16; the model is brought to the same values."""
-    names = latent(model)
+    """The state, rounded; the model is brought to the same values."""
+    kinds = precisions(model)
     state = {
-        name: value.detach().half() if name in names else value.detach().clone()
+        name: value.detach().to(kinds.get(name, value.dtype), copy=True)
         for name, value in model.state_dict().items()
     }
     model.load_state_dict(state)

@@ -21,7 +21,7 @@ from lowbit.train import (
 )
 from lowbit.zoo.making.recipe import Recipe, Stage, new_model
 from lowbit.zoo.making.workshop import Workshop
-from lowbit.zoo.weights import load_weights
+from lowbit.zoo.weights import load_weights, rounded
 
 
 def trained(
@@ -50,6 +50,7 @@ def trained(
         )
     in_memory(model.cpu(), torch.contiguous_format)
     if recipe.stages:
+        rounded(model)  # statistics are of the weights that are kept
         recalibrate_batchnorm(model, loader(recipe, data, seed).train_dataloader())
     return model.eval(), sum(watch.seconds for watch in watches) / 60
 
