@@ -24,7 +24,6 @@ from lowbit.kernels.layout import Layout, pixel_bytes
 from lowbit.kernels.limit import Limit
 from lowbit.kernels.program import EAGER, Op
 from lowbit.kernels.program.steps import between_ends
-from lowbit.kernels.program.vectors import LANES
 from lowbit.runtime import eight_bit, uniform
 from lowbit.runtime.step import Buffer, Place
 from lowbit.spec import QuantSpec
@@ -161,11 +160,9 @@ def many_levels(t: np.ndarray, reach: QuantSpec | None, channels: int) -> Instru
 
 
 def guessed(t: np.ndarray, line: tuple[np.ndarray, np.ndarray], channels: int) -> Instruction:
-    """One block: the lines, where in it each channel's row of thresholds starts, and the rows, of
-    which the padding of the last vector has some as well."""
-    rows = between_ends(t)
-    if by_channel := int(len(t) > 1):
-        rows = np.pad(rows, ((0, -channels % LANES), (0, 0)))
+    """One block: the lines, where in it each channel's row of thresholds starts (for the padding
+    of the last vector, with the first), and the rows."""
+    rows, by_channel = between_ends(t), int(len(t) > 1)
     starts = np.arange(channels) * rows.shape[1] * by_channel
     a, b = (vector(part, channels) for part in line)
     parts = [a, b, vector(starts, channels, np.int32), rows]

@@ -70,8 +70,8 @@ def scale(t: np.ndarray, guess: Callable, index: Callable[..., np.ndarray]) -> n
         return None
     start = guess(spread).astype(np.float32).view(np.int32)
     found, done = np.zeros(len(t), np.float32), np.zeros(len(t), bool)
-    for near in sorted(range(-NEIGHBOURS, NEIGHBOURS + 1), key=abs):
-        a = (start + np.int32(near)).view(np.float32)
+    for away in sorted(range(-NEIGHBOURS, NEIGHBOURS + 1), key=abs):
+        a = (start + np.int32(away)).view(np.float32)
         good = reaches(t, (t, under(t)), lambda x, a=a: index(x, a[:, None], t.shape[1]))
         found, done = np.where(good & ~done, a, found), done | good
     return found if done.all() else None
