@@ -4,7 +4,7 @@ from functools import partial
 
 from lowbit.kernels import dense, depthwise
 from lowbit.kernels.dots import AVX2, AVX_VNNI, NEON, VNNI_256, VNNI_512
-from lowbit.kernels.int_conv import amx, few_bits, fits, reference, rows
+from lowbit.kernels.int_conv import amx, few_bits, few_bits_bounded, fits, reference, rows
 from lowbit.kernels.table import Kernel
 
 AVX512BW = frozenset({"avx512bw"})
@@ -27,13 +27,15 @@ KERNELS = (
     rows.joined_row("int_conv_joined_dots", VNNI_512, 4, 4),
     rows.joined_row("int_conv_joined_avxvnni", AVX_VNNI, 4, 2),
     rows.joined_row("int_conv_joined_neon", NEON, 4, 4),
-    rows.few_bits_row("int_conv_few_bits_2x64", few_bits.int_conv_few_bits_2x64, 2, 64),
-    rows.few_bits_row("int_conv_few_bits_4x32", few_bits.int_conv_few_bits_4x32, 4, 32),
+    rows.few_bits_row("int_conv_few_bits", few_bits.kernel, VNNI_512, 2, 4),
+    rows.few_bits_row("int_conv_few_bits", few_bits.kernel, VNNI_512, 4, 2),
     rows.amx_row("int_conv_amx_32x32", amx.Registers(), amx.REQUIRES),
     rows.dots_row("int_conv_dots", VNNI_512, 8, 2),
     rows.dots_row("int_conv_dots", VNNI_512, 4, 4),
     rows.dots_row("int_conv_avxvnni", AVX_VNNI, 4, 2),
     rows.dots_row("int_conv_neon", NEON, 4, 4),
+    rows.few_bits_row("int_conv_few_bits_bounded", few_bits_bounded.kernel, AVX2, 2, 4),
+    rows.few_bits_row("int_conv_few_bits_bounded", few_bits_bounded.kernel, AVX2, 4, 2),
     *(rows.bounded_row(run, 4, 2) for run in fits.RUNS),
     rows.widened_row(8, 4, 2, AVX512BW),
     rows.widened_row(8, 4, 1),

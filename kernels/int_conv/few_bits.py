@@ -121,18 +121,18 @@ def together(vectors: int):
     return fold
 
 
-def scaled(vectors: int):
+def scaled(lanes: int, vectors: int):
     """The intrinsic scale acc + sums[pixel]."""
 
     @intrinsic
     def scale_(typingctx, acc, scale, sums):
         def codegen(context, builder, signature, args):
             acc, scale, sums = args
-            scale = splat(builder, builder.trunc(scale, I32), LANES)
+            scale = splat(builder, builder.trunc(scale, I32), lanes)
             for i in range(signature.args[0].count):
                 base = load(builder, offset(builder, sums, 4 * (i // vectors)), I32, 4)
                 value = builder.mul(builder.extract_value(acc, i), scale)
-                value = builder.add(value, splat(builder, base, LANES))
+                value = builder.add(value, splat(builder, base, lanes))
                 acc = builder.insert_value(acc, value, i)
             return acc
 
@@ -158,7 +158,7 @@ def input_sums(p, t, x, sums):
 
 def tile(pixels: int, vectors: int):
     none, finish = zeros(I32x16, pixels * vectors), finisher(vectors, dense.writer(vectors))
-    step_, scale, row = step(pixels, vectors), scaled(vectors), 64 * vectors
+    step_, scale, row = step(pixels, vectors), scaled(LANES, vectors), 64 * vectors
 
     @inner
     def tile_(p, t, x, weights, bias, sums, lane, out, stride):
@@ -182,7 +182,7 @@ def single(vectors: int):
     step_, fold, scale, row = (
         single_step(vectors),
         together(vectors),
-        scaled(vectors),
+        scaled(LANES, vectors),
         64 * vectors,
     )
 
@@ -209,7 +209,3 @@ def kernel(pixels: int, vectors: int):
 
     wide, narrow = tile(pixels, vectors), single(vectors)
     return window.product(wide, narrow, pixels, LANES * vectors, block_bytes, input_sums)
-
-
-int_conv_few_bits_4x32 = kernel(4, 2)
-int_conv_few_bits_2x64 = kernel(2, 4)

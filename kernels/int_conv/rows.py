@@ -117,11 +117,12 @@ def widened_row(bits: int, pixels: int, vectors: int, requires: frozenset[str] =
     )
 
 
-def few_bits_row(name: str, run, pixels: int, lanes: int) -> Kernel:
+def few_bits_row(name: str, run, dot: Dot, pixels: int, vectors: int) -> Kernel:
+    lanes = dot.lanes * vectors
     return Kernel(
-        name,
-        run,
-        VNNI_512.requires,
+        f"{name}_{pixels}x{lanes}",
+        run(pixels, vectors),
+        dot.requires,
         tile=(pixels, lanes),
         pack=partial(few_bits.pack, lanes),
         fits=fits.signed_by_two_bits,

@@ -6,6 +6,7 @@ import numpy as np
 
 from lowbit.ir import Node, TensorType
 from lowbit.ir.ops import Conv
+from lowbit.kernels import cpu
 from lowbit.kernels.layout import MAX_PLANES, Layout, whole, words
 from lowbit.kernels.problem import ENDLESS, Problem
 from lowbit.runtime import move
@@ -21,8 +22,12 @@ from lowbit.spec import BINARY, QuantSpec
 if TYPE_CHECKING:
     from lowbit.runtime.plan import Plan
 
-# A word of 64 channels of one pair of planes costs about as much as so many byte products.
-WORD_COST = 9
+# A word of 64 channels of one pair of planes costs about as much as so many byte products: measured
+# where an instruction counts the bits of vectors (AVX-512), and where they are looked up (AVX2).
+WORD_COSTS: tuple[tuple[frozenset[str], int], ...] = (
+    (frozenset({"avx512f", "avx512vpopcntdq"}), 9),
+    (frozenset(), 25),
+)
 
 
 def packable(spec: QuantSpec) -> bool:
@@ -39,7 +44,11 @@ def table_of(x: TensorType, w: TensorType, groups: int) -> str:
     if x.spec == w.spec == BINARY:
         return "xnor_conv"
     pairs = x.spec.bits * w.spec.bits * words(depth)
-    return "plane_conv" if pairs * WORD_COST <= depth else "int_conv"
+    return "plane_conv" if pairs * word_cost() <= depth else "int_conv"
+
+
+def word_cost() -> int:
+    return next(cost for needs, cost in WORD_COSTS if needs <= cpu.features())
 
 
 def family(plan: "Plan", node: Node) -> str:

@@ -113,12 +113,12 @@ def specs_of(table: str, kernel):
         return None, None, Layout.FLOAT
     if "words" in kernel.name:
         return QuantSpec(-300, 300), odd(8), Layout.INT
+    if "few_bits" in kernel.name:
+        return INT8, TERNARY, Layout.BYTE
     if "bounded8" in kernel.name:
         return unsigned(8), QuantSpec(-8, 7), Layout.UBYTE
     if "avx2" in kernel.name or "bounded" in kernel.name:
         return unsigned(8), TERNARY, Layout.UBYTE
-    if "few_bits" in kernel.name:
-        return INT8, TERNARY, Layout.BYTE
     if "widened16" in kernel.name:
         return unsigned(8), odd(8), Layout.UBYTE
     return unsigned(8), NARROW_INT8, Layout.UBYTE
@@ -238,6 +238,21 @@ def test_bytes_of_either_sign(x, w):
         problem = problem if "depthwise" not in kernel.name else depthwise(problem)
         if not kernel.objections(problem):
             check("int_conv", kernel, problem)
+
+
+@pytest.mark.parametrize("x", [INT8, unsigned(8), unsigned(4), unsigned(2)], ids=str)
+@pytest.mark.parametrize("w", [INT8, odd(4), odd(2), unsigned(2), TERNARY], ids=str)
+def test_the_largest_sums(x, w):
+    """Rows that add up in 16 bits for a while leave them in time."""
+    at = layout.whole(x)
+    for kernel in int_conv.KERNELS:
+        problem = make("int_conv", kernel, 777, 2, x_spec=x, w_spec=w, layout=at)
+        if "depthwise" in kernel.name or kernel.objections(problem):
+            continue
+        for one, other in itertools.product((x.lo, x.hi), (w.lo, w.hi)):
+            codes_x, codes_w = np.full((1, 1, 1, 777), one), np.full((2, 1, 1, 777), other)
+            got = product("int_conv", kernel, problem, codes_x, codes_w)
+            assert (got == 777 * one * other).all(), (kernel.name, one, other)
 
 
 def depthwise(problem: Problem) -> Problem:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from lowbit.ir import Graph, Node, TensorType, ops
-from lowbit.runtime import Network, arena
+from lowbit.runtime import Network, arena, product
 from lowbit.runtime.step import Buffer
-from lowbit.spec import BINARY, unsigned
+from lowbit.spec import BINARY, odd, unsigned
 
 SAME = ((1, 1), (1, 1))
 
@@ -70,3 +70,17 @@ def test_buffers_that_live_together_do_not_overlap(seed):
                 assert (
                     a.offset + a.size * batch <= b.offset or b.offset + b.size * batch <= a.offset
                 )
+
+
+@pytest.mark.parametrize(
+    ("features", "tables"),
+    [
+        ({"avx512f", "avx512vpopcntdq"}, ["xnor_conv", "plane_conv", "plane_conv", "int_conv"]),
+        ({"avx2"}, ["xnor_conv", "plane_conv", "int_conv", "int_conv"]),
+    ],
+)
+def test_planes_where_counting_their_bits_costs_less_than_bytes(monkeypatch, features, tables):
+    monkeypatch.setattr(product.cpu, "features", lambda: frozenset(features))
+    pairs = [(BINARY, BINARY), (unsigned(2), BINARY), (unsigned(2), odd(2)), (unsigned(4), odd(4))]
+    types = [(TensorType((128,), x), TensorType((8, 128), w)) for x, w in pairs]
+    assert [product.table_of(x, w, 1) for x, w in types] == tables

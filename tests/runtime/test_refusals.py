@@ -71,10 +71,10 @@ def test_a_kernel_named_by_the_environment_runs(monkeypatch):
 
 
 def linear(w_spec) -> Graph:
-    w = np.ones((4, 70), np.float32)
+    w = np.ones((4, 128), np.float32)
     w = TensorType(w.shape, w_spec, w.astype(TensorType((), w_spec).dtype))
     nodes = (Node(ops.Linear(), ("x", "w"), "y"),)
-    return Graph({"x": TensorType((70,), BINARY)}, {"w": w}, nodes, ("y",))
+    return Graph({"x": TensorType((128,), BINARY)}, {"w": w}, nodes, ("y",))
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_one_network_called_from_several_threads():
     from concurrent.futures import ThreadPoolExecutor
 
     network = Network(linear(BINARY), batch=2)
-    x = np.random.default_rng(0).choice(np.array([-1, 1], np.int8), (8, 20, 70))
+    x = np.random.default_rng(0).choice(np.array([-1, 1], np.int8), (8, 20, 128))
     with ThreadPoolExecutor(4) as pool:
         for got, signs in zip(pool.map(network, x), x, strict=True):
             np.testing.assert_array_equal(got[:, 0], signs.sum(1))
