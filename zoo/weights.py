@@ -3,15 +3,17 @@
 Weights are rounded before the export, so the file is small and still the integer network's very
 origin: to float16, and to 8 bits with the range of float16 where all that is read of them is their
 signs and how large they are on average. What low-bit layers do not quantize, and norms, stay
-float32.
+float32. A large network may give up all but the signs: a file holds matrices of +1 and -1 in bits.
 """
 
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from lowbit.quant.scale import Unit
 from lowbit.spec import BINARY
 
 
@@ -38,8 +40,35 @@ def rounded(model: nn.Module) -> dict[str, Tensor]:
     return state
 
 
+@torch.no_grad()
+def keep_signs_alone(model: nn.Module) -> None:
+    """Latent weights become their signs where nothing else of them is read: the network computes
+    what it did, and a file has a bit for each; training that goes on has forgotten their sizes."""
+    for module in model.modules():
+        quantizer = getattr(module, "weight_quantizer", None)
+        if quantizer and quantizer.specs == (BINARY,) and isinstance(quantizer.scale, Unit):
+            weight = module.get_parameter("weight")
+            weight.copy_(quantizer(weight))
+
+
 def save_weights(state: dict[str, Tensor], path: Path) -> None:
-    save_file({name: value.contiguous() for name, value in state.items()}, path)
+    save_file({name: packed(value.contiguous()) for name, value in state.items()}, path)
+
+
+def packed(value: Tensor) -> Tensor:
+    """A matrix of +1 and -1 as bytes of eight signs, 1 for +1; all else as it is."""
+    if value.ndim < 2 or not (value.float().abs() == 1).all():
+        return value
+    return torch.from_numpy(np.packbits(value.float().numpy() > 0))
+
+
+def unpacked(value: Tensor, like: Tensor) -> Tensor:
+    """The reverse, in the shape that the model has. Bytes of another number are left alone."""
+    of_signs = value.dtype == torch.uint8 and like.is_floating_point()
+    if not of_signs or value.shape != (-(-like.numel() // 8),):
+        return value
+    bits = np.unpackbits(value.numpy(), count=like.numel()).reshape(like.shape)
+    return torch.from_numpy(bits).to(like.dtype) * 2 - 1
 
 
 def load_weights(model: nn.Module, path: Path) -> nn.Module:
@@ -49,6 +78,7 @@ def load_weights(model: nn.Module, path: Path) -> nn.Module:
     missing, spare = sorted(set(own) - set(state)), sorted(set(state) - set(own))
     if missing or spare:
         raise ValueError(f"{path}: not of this model: lacks {missing[:3]}, has {spare[:3]} instead")
+    state = {name: unpacked(state[name], own[name]) for name in own}
     if wrong := [n for n in own if own[n].shape != state[n].shape]:
         sizes = f"{tuple(state[wrong[0]].shape)}, not {tuple(own[wrong[0]].shape)}"
         raise ValueError(f"{path}: not of this model: {wrong[0]} is {sizes}")

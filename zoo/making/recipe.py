@@ -55,6 +55,7 @@ class Recipe:
     calibrate: Calibration | None = None
     input: tuple[int, int, int] = (0, 0, 0)
     url: str = ""
+    latent: bool = True  # weights for torch are the latent ones, not their signs alone
     notes: str = ""
 
     @property

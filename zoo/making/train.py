@@ -21,7 +21,7 @@ from lowbit.train import (
 )
 from lowbit.zoo.making.recipe import Recipe, Stage, new_model
 from lowbit.zoo.making.workshop import Workshop
-from lowbit.zoo.weights import load_weights, rounded
+from lowbit.zoo.weights import keep_signs_alone, load_weights, rounded
 
 
 def trained(
@@ -49,6 +49,8 @@ def trained(
             watches[i],
         )
     in_memory(model.cpu(), torch.contiguous_format)
+    if not recipe.latent:
+        keep_signs_alone(model)
     if recipe.stages:
         rounded(model)  # statistics are of the weights that are kept
         recalibrate_batchnorm(model, loader(recipe, data, seed).train_dataloader())
