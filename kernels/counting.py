@@ -4,7 +4,6 @@ from llvmlite import ir
 
 from lowbit.kernels.late import cgutils, types
 from lowbit.kernels.simd import (
-    I8,
     I32,
     I64,
     U64x8,
@@ -135,26 +134,38 @@ def bit_writer(vectors: int, total):
     def write(typingctx, acc, given, limits, flips, out, stride):
         def codegen(context, builder, signature, args):
             acc, given, limits, flips, out, stride = args
-            one = splat(builder, I64(1), LANES)
-            for i in range(signature.args[0].count):
-                pixel, v = divmod(i, vectors)
-                limit = load(builder, offset(builder, limits, 64 * v), U64x8.llvm, 8)
-                whole = splat(builder, total(builder, given, pixel), LANES)
-                most = builder.ashr(builder.sub(whole, limit), one)
-                reached = builder.icmp_signed("<=", builder.extract_value(acc, i), most)
-                turn = load(builder, offset(builder, flips, v), I8)
-                store(
-                    builder,
-                    builder.xor(builder.bitcast(reached, I8), turn),
-                    offset(builder, out, v),
-                )
-                if v == vectors - 1:
-                    out = builder.add(out, stride)
+            one, count = splat(builder, I64(1), LANES), signature.args[0].count
+            # All loads, then all stores: LLVM does not know that they are of different memory.
+            places = (offset(builder, limits, 64 * v) for v in range(vectors))
+            rows = [load(builder, at, U64x8.llvm, 8) for at in places]
+            turn = load(builder, flips, ir.IntType(LANES * vectors))
+            wholes = [total(builder, given, pixel) for pixel in range(count // vectors)]
+            bits = []
+            for pixel, whole in enumerate(wholes):
+                whole, reached = splat(builder, whole, LANES), []
+                for v, limit in enumerate(rows):
+                    most = builder.ashr(builder.sub(whole, limit), one)
+                    d = builder.extract_value(acc, pixel * vectors + v)
+                    reached.append(builder.icmp_signed("<=", d, most))
+                bits.append(builder.xor(builder.bitcast(joined(builder, reached), turn.type), turn))
+            for word in bits:
+                store(builder, word, out)
+                out = builder.add(out, stride)
             return context.get_dummy_value()
 
         return types.void(acc, *[types.int64] * 5), codegen
 
     return write
+
+
+def joined(builder, vectors):
+    """A power of two of vectors, one after the other in one."""
+    while len(vectors) > 1:
+        lanes = 2 * vectors[0].type.count
+        every = ir.VectorType(I32, lanes)(list(range(lanes)))
+        halves = zip(vectors[::2], vectors[1::2], strict=True)
+        vectors = [builder.shuffle_vector(a, b, every) for a, b in halves]
+    return vectors[0]
 
 
 def same(builder, total, pixel):
