@@ -136,10 +136,10 @@ def intrinsic_type(define: Callable) -> types.Function:
 WRITERS: dict[Any, Callable] = {}
 
 
-def dispatcher(function: Callable) -> Any:
+def dispatcher(function: Callable, inlined: bool = False) -> Any:
     """What Numba compiles, for other compiled functions to call."""
     options = OPTIONS | {"nogil": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    return Dispatcher(function, locals={}, targetoptions=options)
+    return Dispatcher(function, locals={}, targetoptions=options | {"forceinline": inlined})
 
 
 class Outermost(_FunctionCompiler):

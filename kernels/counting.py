@@ -8,6 +8,7 @@ from lowbit.kernels.simd import (
     I64,
     U64x8,
     intrinsic,
+    joined,
     load,
     offset,
     popcounts,
@@ -156,16 +157,6 @@ def bit_writer(vectors: int, total):
         return types.void(acc, *[types.int64] * 5), codegen
 
     return write
-
-
-def joined(builder, vectors):
-    """A power of two of vectors, one after the other in one."""
-    while len(vectors) > 1:
-        lanes = 2 * vectors[0].type.count
-        every = ir.VectorType(I32, lanes)(list(range(lanes)))
-        halves = zip(vectors[::2], vectors[1::2], strict=True)
-        vectors = [builder.shuffle_vector(a, b, every) for a, b in halves]
-    return vectors[0]
 
 
 def same(builder, total, pixel):

@@ -33,15 +33,15 @@ class Inner:
     """A function that compiled code calls, made known to Numba when it is first compiled: of the
     hundreds that importing the kernels defines, a network needs a few."""
 
-    def __init__(self, function: Callable) -> None:
-        self.function = function
+    def __init__(self, function: Callable, inlined: bool = False) -> None:
+        self.function, self.inlined = function, inlined
 
     @functools.cached_property
     def dispatcher(self) -> Any:
         from lowbit.kernels import compiler
 
         sign(self.function)
-        return compiler.dispatcher(self.function)
+        return compiler.dispatcher(self.function, self.inlined)
 
     @property
     def _numba_type_(self) -> Any:
@@ -51,6 +51,11 @@ class Inner:
 def inner(function: Any) -> Any:
     """Division by zero is for callers to rule out."""
     return Inner(function)
+
+
+def inlined(function: Any) -> Any:
+    """The same, and never called: a tuple of vectors would be returned through memory."""
+    return Inner(function, inlined=True)
 
 
 class Code:

@@ -82,6 +82,16 @@ def splat(builder, scalar, lanes: int):
     return builder.shuffle_vector(builder.insert_element(one, scalar, I32(0)), one, zeros)
 
 
+def joined(builder, vectors):
+    """A power of two of vectors, one after the other in one."""
+    while len(vectors) > 1:
+        lanes = 2 * vectors[0].type.count
+        every = ir.VectorType(I32, lanes)(list(range(lanes)))
+        halves = zip(vectors[::2], vectors[1::2], strict=True)
+        vectors = [builder.shuffle_vector(a, b, every) for a, b in halves]
+    return vectors[0]
+
+
 def call(builder, name: str, result, *args):
     function = cgutils.get_or_insert_function(
         builder.module, ir.FunctionType(result, [a.type for a in args]), name

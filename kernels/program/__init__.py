@@ -2,8 +2,8 @@
 
 A kernel leaves int32 or float32 values of a run of pixels in a scratch that stays in the first
 cache, [pixel][channel] with `stride` values a pixel, and calls a program on it. A program is an
-array of INSTRUCTIONs up to END, each one pass over the scratch. Every tensor layout is loaded and
-stored here and nowhere else.
+array of INSTRUCTIONs up to END, one or several of them a pass over the scratch. Every tensor layout
+is loaded and stored here and nowhere else.
 """
 
 from enum import IntEnum
@@ -46,21 +46,23 @@ class Op(IntEnum):
     MUL_CODES = 29
     BYTE = 30
     REQUANTIZE_WIDE = 31
-    STEPS_INT = 32  # thresholds in equal steps: steps.py
+    STEPS_INT = 32  # thresholds in equal steps, or nearly: steps.py
     STEPS_FLOAT = 33
-    STEPS_NEAREST = 39  # the nearest: steps.py again
-    STEPS_QUOTIENT = 41
-    ABS = 34  # functions.py, as those below
-    SQRT = 35
-    EXP = 36
-    SIGMOID = 37
-    DIV_FROM = 38
-    NEAR_INT = 40  # steps.py
-    NEAR_FLOAT = 42
+    STEPS_NEAREST = 34
+    STEPS_QUOTIENT = 35
+    NEAR_INT = 36
+    NEAR_FLOAT = 37
+    ABS = 38  # functions.py, as those below
+    SQRT = 39
+    EXP = 40
+    SIGMOID = 41
+    DIV_FROM = 42
 
 
 INSTRUCTION = record(
     "op",
+    "run",  # the pass that begins here, its address; passes.py has them
+    "together",  # instructions of the pass; 0 at END
     "at",  # the operand: a tensor, or a constant's vector over channels
     "row",  # a tensor's bytes a pixel, a constant's 0
     "div",  # the operand's pixel is (pixel // div) % mod; mod 0 is none

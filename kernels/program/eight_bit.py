@@ -5,6 +5,7 @@ from lowbit.kernels.codes import load_codes
 from lowbit.kernels.entry import inner
 from lowbit.kernels.late import INT64, cgutils, types
 from lowbit.kernels.program import Op, vectors
+from lowbit.kernels.program.instructions import one_by_one
 from lowbit.kernels.program.vectors import LANES, load_f32, load_i32, store_i32
 from lowbit.kernels.requantize import MAGIC, lanes
 from lowbit.kernels.simd import I64, F32x16, I32x16, intrinsic, over, pointers
@@ -153,3 +154,6 @@ def step(i, op, x, at, c0, width):
             else:
                 product = times(from_zero(load_i32(a), p[0]), from_zero(y, p[1]))
                 store_i32(a, product, LANES)
+
+
+run = one_by_one(step)

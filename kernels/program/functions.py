@@ -3,6 +3,7 @@
 from lowbit import exponential
 from lowbit.kernels.entry import inner
 from lowbit.kernels.program import Op, vectors
+from lowbit.kernels.program.instructions import one_by_one
 from lowbit.kernels.program.vectors import LANES, load_f32, store_f32
 from lowbit.kernels.simd import F32x16, I32x16, call, over
 
@@ -58,7 +59,7 @@ def root(builder, x):
 
 
 @inner
-def step(op, x, operand, width):
+def step(i, op, x, at, c0, width):
     """One instruction on one pixel."""
     for c in range(0, width, LANES):
         a = x + 4 * c
@@ -69,6 +70,9 @@ def step(op, x, operand, width):
         elif op == Op.EXP:
             store_f32(a, exponential_of(load_f32(a)), LANES)
         elif op == Op.DIV_FROM:
-            store_f32(a, vectors.div(load_f32(operand + 4 * c), load_f32(a)), LANES)
+            store_f32(a, vectors.div(load_f32(at + 4 * (c0 + c)), load_f32(a)), LANES)
         else:
             store_f32(a, sigmoid_of(load_f32(a)), LANES)
+
+
+run = one_by_one(step)

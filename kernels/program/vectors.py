@@ -2,19 +2,17 @@
 
 from llvmlite import ir
 
-from lowbit.kernels.late import FLOAT32, INT64, UINT16
+from lowbit.kernels.late import FLOAT32, INT64
 from lowbit.kernels.simd import (
     F32,
     I1,
     I8,
-    I16,
     I32,
     I64,
     F32x16,
     I32x16,
     I64x16,
     call,
-    load,
     over,
     splat,
     vector_load,
@@ -55,18 +53,6 @@ def maximum(builder, x, y):
 @floats
 def smaller(builder, x, y):
     return builder.select(builder.fcmp_ordered(">", x, y), y, x)
-
-
-@floats
-def prelu(builder, x, slope):
-    positive = builder.fcmp_ordered(">", x, x.type(None))
-    return builder.select(positive, x, builder.fmul(slope, x))
-
-
-@over(F32x16, F32x16)
-def relu(builder, x):
-    """x unless x <= 0: a NaN stays, and -0 becomes +0."""
-    return builder.select(builder.fcmp_ordered("<=", x, x.type(None)), x.type(None), x)
 
 
 @over(F32x16, I32x16)
@@ -122,21 +108,6 @@ def gathered(vector):
 
 
 gather_i32, gather_f32 = gathered(I32x16), gathered(F32x16)
-
-
-@over(I32x16, I32x16, INT64, INT64)
-def add_bits(builder, x, address, step):
-    """x + step where the bit of the uint16 at an address is set."""
-    bits = builder.bitcast(load(builder, address, I16), MASK)
-    step = splat(builder, builder.trunc(step, I32), LANES)
-    return builder.add(x, builder.select(bits, step, step.type(None)))
-
-
-@over(UINT16, I32x16, INT64, INT64)
-def bits_of(builder, x, low, shift):
-    """Bit `shift` of every x - low."""
-    low, shift = (splat(builder, builder.trunc(v, I32), LANES) for v in (low, shift))
-    return builder.bitcast(builder.trunc(builder.lshr(builder.sub(x, low), shift), MASK), I16)
 
 
 @over(I32x16, I32x16, I32x16)

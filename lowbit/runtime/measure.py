@@ -16,11 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from lowbit.kernels import cache, entry
-from lowbit.kernels import program as programs
+from lowbit.kernels import cache
 from lowbit.kernels.problem import ENDLESS, Problem
 from lowbit.kernels.program import Op, generic
-from lowbit.kernels.program.assemble import assemble
+from lowbit.kernels.program.assemble import assemble, link
 from lowbit.kernels.table import Kernel, choose, forced_rows
 
 FILE, ROUNDS, WORTH = "choices.json", 5, 2**22
@@ -71,8 +70,8 @@ def measured(
     size = problem.pixel_bytes()
     x, zero = room(pixels * size), lined(problem.zeros())
     out = room(4 * units * problem.outs)
-    program = assemble([{"op": Op.STORE_WORD, "at": out.ctypes.data, "row": 4 * problem.outs}])
-    runner = entry.compiled(generic.run, "program", programs.ARGUMENTS).address
+    store = {"op": Op.STORE_WORD, "at": out.ctypes.data, "row": 4 * problem.outs}
+    program, runner = link(assemble([store])), generic.runner().address
     held, runs = [], {}
     for kernel in rows:
         assert kernel.pack is not None

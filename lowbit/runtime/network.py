@@ -3,8 +3,6 @@
 import numpy as np
 
 from lowbit.ir import Graph
-from lowbit.kernels import entry
-from lowbit.kernels import program as programs
 from lowbit.kernels.barrier import PIECES
 from lowbit.kernels.layout import DTYPES
 from lowbit.kernels.program import generic
@@ -47,7 +45,7 @@ class Network:
         self.start = -self.memory.ctypes.data % arena.ALIGN
         runner = 0
         if not all(s.kernel.reference for s in steps):
-            runner = entry.compiled(generic.run, "program", programs.ARGUMENTS).address
+            runner = generic.runner().address
         for step in steps:
             step.settle(self.memory.ctypes.data + self.start, runner)
         self.execute, self.turns = Executor(steps, threads), Turns(threads)

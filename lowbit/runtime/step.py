@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lowbit.kernels.layout import Layout
-from lowbit.kernels.program.assemble import assemble
+from lowbit.kernels.program.assemble import assemble, link
 from lowbit.kernels.table import Kernel
 
 
@@ -69,5 +69,7 @@ class Step:
         if self.program:
             steps = [{name: number(v) for name, v in i.items()} for i in self.program]
             self.code = assemble(steps)
+            if not self.kernel.reference:
+                link(self.code)
             self.record["program"] = self.code.ctypes.data
             self.record["run_program"] = run_program

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator
 
 from lowbit.ir import Graph
-from lowbit.kernels import entry, loop
-from lowbit.kernels import program as programs
+from lowbit.kernels import loop
 from lowbit.kernels.program import generic
+from lowbit.kernels.program.passes import PASSES
 from lowbit.kernels.table import Kernel
 from lowbit.runtime.kernels import TABLES
 from lowbit.runtime.network import Network
@@ -22,7 +22,9 @@ def rows() -> tuple[list[Kernel], list[Kernel]]:
 
 def everything() -> Iterator[Job]:
     """Names, and what compiles them."""
-    yield "program", lambda: entry.compiled(generic.run, "program", programs.ARGUMENTS)
+    yield "program", generic.runner
+    for each in PASSES:
+        yield f"program_{each.name}", each.compiled
     yield "loop", loop.alone
     yield "loop_shared", loop.shared
     for kernel in rows()[0]:

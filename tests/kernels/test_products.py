@@ -10,11 +10,11 @@ from guard import guarded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lowbit.kernels import entry, float_conv, int_conv, layout, plane_conv, program, xnor_conv
+from lowbit.kernels import float_conv, int_conv, layout, plane_conv, xnor_conv
 from lowbit.kernels.layout import DTYPES, SLACK, Layout
 from lowbit.kernels.problem import Problem
 from lowbit.kernels.program import Op, generic
-from lowbit.kernels.program.assemble import assemble
+from lowbit.kernels.program.assemble import assemble, link
 from lowbit.spec import BINARY, INT8, NARROW_INT8, TERNARY, QuantSpec, odd, unsigned
 
 TABLES = {
@@ -71,7 +71,8 @@ def product(table: str, kernel, problem: Problem, x, w, splits: int = 1, front=F
     pixels = len(x) * problem.out[0] * problem.out[1]
     dtype = np.float32 if problem.layout is Layout.FLOAT else np.int32
     out = guarded(np.full((pixels, problem.outs), -(2**30), dtype), front=front)
-    code = assemble([{"op": Op.STORE_WORD, "at": out.ctypes.data, "row": 4 * problem.outs}])
+    store = {"op": Op.STORE_WORD, "at": out.ctypes.data, "row": 4 * problem.outs}
+    code = link(assemble([store]))
     held = {
         "x": guarded(packed, SLACK, front),
         "weights": guarded(kernel.pack(w, problem.w_spec, problem.groups), front=front),
@@ -83,7 +84,7 @@ def product(table: str, kernel, problem: Problem, x, w, splits: int = 1, front=F
         held["bias"] = guarded(bias, front=front)
     record = problem.record(
         block=kernel.tile[1] if kernel.tile else 1,
-        run_program=entry.compiled(generic.run, "program", program.ARGUMENTS).address,
+        run_program=generic.runner().address,
         **{name: value.ctypes.data for name, value in held.items()},
     )
     ends = np.linspace(0, pixels, splits + 1).astype(int)

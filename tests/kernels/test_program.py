@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from guard import guarded
 
-from lowbit.kernels import entry, layout, program
+from lowbit.kernels import layout
 from lowbit.kernels.program import Op, generic, reference
-from lowbit.kernels.program.assemble import assemble
+from lowbit.kernels.program.assemble import assemble, link
 from lowbit.runtime.program import guessed
 from lowbit.spec import BINARY, TERNARY, QuantSpec, odd, unsigned
 
@@ -15,15 +16,14 @@ PIXELS = 5
 
 def run_both(steps, values: np.ndarray, out: np.ndarray) -> None:
     """`out` is what the steps store to; both runners must leave the same there."""
-    code, (pixels, width) = assemble(steps), values.shape
+    code, (pixels, width) = link(assemble(steps)), values.shape
     reference.run(code.ctypes.data, values.copy(), 0)
     want = out.copy()
     out[:] = out.dtype.type(0)
     stride = (width + 63) // 64 * 64
     scratch = np.full((pixels + 1, stride), 77, values.dtype)
     scratch[:pixels, :width] = values
-    runner = entry.compiled(generic.run, "program", program.ARGUMENTS)
-    runner(code.ctypes.data, scratch.ctypes.data, 0, pixels, 0, width, stride)
+    generic.runner()(code.ctypes.data, scratch.ctypes.data, 0, pixels, 0, width, stride)
     np.testing.assert_array_equal(out, want)
 
 
@@ -46,6 +46,25 @@ def test_float_arithmetic(op, width):
     x, y = rng.normal(size=(PIXELS, width)).astype(np.float32), vector(rng.normal(size=width))
     high, out = vector(y[:width] + 1), np.zeros_like(x)
     run_both([{"op": op, "at": y.ctypes.data, "second": high.ctypes.data}, word_store(out)], x, out)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_chain_reads_a_vector_past_its_operands_and_writes_nothing_there(width):
+    """A load, a sum and a store, each of a tensor that ends at a page, but for the slack."""
+    rng = np.random.default_rng(width)
+    x, y, z = (rng.normal(size=(PIXELS, width)).astype(np.float32) for _ in range(3))
+    y, z = guarded(y, layout.SLACK), guarded(z, layout.SLACK)
+    row, out = 4 * width, guarded(np.zeros_like(x))
+    codes = guarded(np.zeros((PIXELS, width), np.int8))
+    steps = [
+        {"op": Op.LOAD_WORD, "at": y.ctypes.data, "row": row},
+        {"op": Op.ADD, "at": z.ctypes.data, "row": row},
+        word_store(out),
+        {"op": Op.STORE_BYTE, "at": codes.ctypes.data, "row": width},
+    ]
+    run_both(steps, x, out)
+    np.testing.assert_array_equal(out, y + z)
+    np.testing.assert_array_equal(codes, out.view(np.int32).astype(np.int8))
 
 
 @pytest.mark.parametrize(("div", "mod"), [(1, 0), (2, 0), (1, 3), (2, 2)])
