@@ -5,6 +5,7 @@ python scripts/readme_table.py --check    fails if it is out of date
 
 quickstart.json      lowbit quickstart: its results.json
 larq_recipe.csv      python scripts/accuracy_larq_recipe.py
+ingredients.csv      python scripts/accuracy_ingredients.py
 training_step.json   python scripts/bench_training.py --json
 efficientnet_int8.csv  python scripts/accuracy_efficientnet.py
 fashion_int8.csv     python scripts/accuracy_int8.py
@@ -66,6 +67,24 @@ def recipe(text: str) -> str:
         "the float twin starts from torch's weights (from Keras's, as the recipe has it, "
         "91.06 ± 0.24 over 3 seeds), and ternary weights are ste_tern's (TWN's: 86.11 ± 0.33).",
         ["scheme", "lowbit, %", "seeds", "Larq, %"],
+        lines,
+    )
+
+
+def ingredients(text: str) -> str:
+    rows = list(csv.DictReader(text.splitlines()))
+    found = {r["what"]: [] for r in rows}
+    for r in rows:
+        found[r["what"]].append(float(r["accuracy"]))
+    whole, lines = mean(next(iter(found.values()))), []
+    for what, accuracies in found.items():
+        worth = f"{whole - mean(accuracies):+.2f}" if lines else ""
+        lines.append([what, f"{mean(accuracies):.2f}", worth, str(len(accuracies))])
+    return titled(
+        "What each ingredient of the zoo's W1A1 recipe is worth: the network of Larq's tutorial, "
+        "five epochs of Fashion-MNIST, without one of them or with another in its place "
+        "(`scripts/accuracy_ingredients.py`).",
+        ["recipe", "accuracy, %", "worth, points", "seeds"],
         lines,
     )
 
@@ -183,6 +202,7 @@ def zoo() -> Iterator[str]:
 TABLES: dict[str, Callable[[str], str]] = {
     "quickstart.json": quickstart,
     "larq_recipe.csv": recipe,
+    "ingredients.csv": ingredients,
     "training_step.json": training,
     "efficientnet_int8.csv": efficientnet,
     "fashion_int8.csv": fashion_int8,
