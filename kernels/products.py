@@ -21,6 +21,11 @@ def blocks(w: np.ndarray, groups: int, block: int, unit: int = 1) -> np.ndarray:
     return np.ascontiguousarray(split.transpose(0, 1, 3, 4, 2, 5))
 
 
+def with_total(rows: np.ndarray) -> np.ndarray:
+    """`blocks` of one number a tap and channel, and their sum behind the last tap."""
+    return np.concatenate([rows, rows.sum(2, dtype=rows.dtype, keepdims=True)], 2)
+
+
 def unblock(p, dtype, units: int, unit: int = 1, at: int | None = None) -> np.ndarray:
     """The inverse of `blocks`, from memory: (O, kh, kw, units)."""
     count, taps = -(-p.width // p.block), p.kh * p.kw

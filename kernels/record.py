@@ -81,7 +81,7 @@ WINDOW = record(
     "x_group",  # bytes from a group's channels to the next's in a pixel
     "weights",  # packed as the kernel's row says
     "block",  # output channels a block of packed weights
-    "bias",  # what the row needs besides: per tap and channel
+    "bias",  # what the row needs besides: a tap and channel, and a channel for all taps
     "x_lo",
     "x_step",
     "w_lo",

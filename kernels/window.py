@@ -142,6 +142,11 @@ def shape_of_run(p, block, pixels):
 
 
 @inner
+def has_all_taps(p, t):
+    return t.ky1 - t.ky0 == p.kh and t.kx1 - t.kx0 == p.kw
+
+
+@inner
 def no_sums(p, t, x, sums): ...
 
 
@@ -195,7 +200,7 @@ def product(wide, narrow, most: int, block: int, block_bytes, prepare=no_sums, m
                     for c in range(start, min(c1, (group + 1) * p.width), block):
                         b = group * blocks + (c - group * p.width) // block
                         weights = p.weights + b * block_bytes(p)
-                        bias = p.bias + b * (4 * block) * p.kh * p.kw
+                        bias = p.bias + b * (4 * block) * (p.kh * p.kw + 1)
                         out, row, step = scratch + 4 * (c - c0), 4 * stride, stride
                         if p.direct != 0:
                             out, row = p.out + first * p.out_pixel, p.out_pixel

@@ -51,8 +51,10 @@ def tile(run: int, pixels: int, vectors: int):
     @inner
     def tile_(p, t, x, weights, bias, sums, lane, out, stride):
         acc, pixel, steps = none(), p.stride_w * p.x_pixel, (p.depth + 3) // 4
-        turned = p.x_kind == turns
+        turned, whole = p.x_kind == turns, window.has_all_taps(p, t)
         flip = 0x80808080 if turned else 0
+        if turned and whole:
+            acc = add(acc, bias + p.kh * p.kw * row)
         for ky in range(t.ky0, t.ky1):
             for kx in range(t.kx0, t.kx1):
                 a = x + (ky * p.dilation_h * p.w + kx * p.dilation_w) * p.x_pixel
@@ -63,7 +65,7 @@ def tile(run: int, pixels: int, vectors: int):
                     for k in range(start, min(steps, start + run)):
                         few = step_(few, a + 4 * k, pixel, w + row * k, flip)
                     acc = widened(acc, few)
-                if turned:
+                if turned and not whole:
                     acc = add(acc, bias + tap * row)
         finish(p, acc, lane, out, stride)
 
@@ -77,9 +79,11 @@ def masked(run: int, pixels: int, vectors: int):
     @inner
     def tile_(p, t, x, weights, bias, sums, lane, out, stride):
         acc, shift, pairs, steps = none(), x - t.x, t.table + 8 * pixels, (p.depth + 3) // 4
-        turned = p.x_kind == turns
+        turned, taps = p.x_kind == turns, p.kh * p.kw
         flip = 0x80808080 if turned else 0
-        for tap in range(p.kh * p.kw):
+        if turned:
+            acc = add(acc, bias + taps * row)
+        for _ in range(taps):
             for start in range(0, steps, run):
                 few = none_yet()
                 for k in range(start, min(steps, start + run)):
@@ -87,8 +91,6 @@ def masked(run: int, pixels: int, vectors: int):
                     weights += row
                 acc = widened(acc, few)
             pairs += 16 * pixels
-            if turned:
-                acc = add(acc, bias + tap * row)
         finish(p, acc, lane, out, stride)
 
     return tile_

@@ -5,7 +5,8 @@ sign bit turned, and what that adds is taken off again: per output channel and t
 
     sum_c x_c w_c  =  sum_c (x_c + 128) w_c  -  128 sum_c w_c.                                 (1)
 
-Taps outside the image read x = 0 from a row of zeros, for which (1) holds as well. Few-bit weights
+Taps outside the image read x = 0 from a row of zeros, for which (1) holds as well. A pixel that has
+all its taps begins with the sum of what is taken off for each. Few-bit weights
 trade places with the input: their indices, w = lo + step i, are the unsigned operand, two bits
 each, four to a byte, and
 
@@ -30,11 +31,15 @@ def pack(block: int, w: np.ndarray, spec: QuantSpec, groups: int) -> np.ndarray:
     return products.blocks(w.astype(np.int8), groups, block, unit=4)
 
 
-def bias(shift: int, block: int, w: np.ndarray, x_spec: QuantSpec, groups: int) -> np.ndarray:
+def taken_off(shift: int, block: int, w: np.ndarray, groups: int) -> np.ndarray:
     """-128 sum_c w_c of equation (1), [group][block][tap][lane] int32; read where sign bits are
     turned. Codes of 0 to 127 are held as signed bytes as well."""
     sums = shift * w.sum(-1, keepdims=True, dtype=np.int64)
     return products.blocks(sums.astype(np.int32), groups, block)
+
+
+def bias(shift: int, block: int, w: np.ndarray, x_spec: QuantSpec, groups: int) -> np.ndarray:
+    return products.with_total(taken_off(shift, block, w, groups))
 
 
 def load_rows(builder, w, dot: Dot, vectors: int):
@@ -103,8 +108,10 @@ def tile(dot: Dot, pixels: int, vectors: int, multiple: int = 1):
         acc = none()
         pixel, steps = p.stride_w * p.x_pixel, (p.depth + 3) // 4
         padded = (steps + multiple - 1) // multiple * multiple
-        turned = p.x_kind == turns
+        turned, whole = p.x_kind == turns, window.has_all_taps(p, t)
         flip = 0x80808080 if turned else 0
+        if turned and whole:
+            acc = add(acc, bias + p.kh * p.kw * row)
         for ky in range(t.ky0, t.ky1):
             for kx in range(t.kx0, t.kx1):
                 a = x + (ky * p.dilation_h * p.w + kx * p.dilation_w) * p.x_pixel
@@ -112,7 +119,7 @@ def tile(dot: Dot, pixels: int, vectors: int, multiple: int = 1):
                 w = weights + tap * padded * row
                 for k in range(steps):
                     acc = step_(acc, a + 4 * k, pixel, w + row * k, flip)
-                if turned:
+                if turned and not whole:
                     acc = add(acc, bias + tap * row)
         finish(p, acc, lane, out, stride)
 
@@ -127,15 +134,15 @@ def masked(dot: Dot, pixels: int, vectors: int):
     @inner
     def tile_(p, t, x, weights, bias, sums, lane, out, stride):
         acc, shift, pairs = none(), x - t.x, t.table + 8 * pixels
-        turned = p.x_kind == turns
+        turned, taps = p.x_kind == turns, p.kh * p.kw
         flip = 0x80808080 if turned else 0
-        for tap in range(p.kh * p.kw):
+        if turned:
+            acc = add(acc, bias + taps * row)
+        for _ in range(taps):
             for k in range((p.depth + 3) // 4):
                 acc = step_(acc, pairs, shift + 4 * k, weights, flip)
                 weights += row
             pairs += 16 * pixels
-            if turned:
-                acc = add(acc, bias + tap * row)
         finish(p, acc, lane, out, stride)
 
     return tile_

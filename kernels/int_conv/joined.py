@@ -30,7 +30,7 @@ def pack(block: int, w: np.ndarray, spec: QuantSpec, groups: int) -> np.ndarray:
 
 def bias(shift: int, block: int, w: np.ndarray, x_spec: QuantSpec, groups: int) -> np.ndarray:
     """[lane] int32"""
-    return fours.bias(shift, block, w.reshape(len(w), 1, 1, -1), x_spec, groups)
+    return fours.taken_off(shift, block, w.reshape(len(w), 1, 1, -1), groups)
 
 
 def fits(problem) -> str:

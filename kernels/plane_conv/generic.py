@@ -58,9 +58,10 @@ def tile(pixels: int, vectors: int):
 @inner
 def add_taps(p, t, bias, out, lanes):
     """sum_t la W_t."""
+    whole, total = window.has_all_taps(p, t), p.kh * p.kw * lanes
     for c in range(lanes):
-        out[c] = np.int32(0)
-    if p.x_lo != 0:
+        out[c] = bias[total + c] if whole else np.int32(0)
+    if p.x_lo != 0 and not whole:
         for ky in range(t.ky0, t.ky1):
             for kx in range(t.kx0, t.kx1):
                 for c in range(lanes):

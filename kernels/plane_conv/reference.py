@@ -35,7 +35,7 @@ def pack(block: int, w: np.ndarray, spec: QuantSpec, groups: int) -> np.ndarray:
 def bias(block: int, w: np.ndarray, x_spec: QuantSpec, groups: int) -> np.ndarray:
     """la W_t, equation (2)."""
     sums = x_spec.lo * w.sum(-1, keepdims=True, dtype=np.int64)
-    return products.blocks(sums.astype(np.int32), groups, block)
+    return products.with_total(products.blocks(sums.astype(np.int32), groups, block))
 
 
 def unpack(p) -> np.ndarray:
