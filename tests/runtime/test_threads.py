@@ -124,6 +124,7 @@ class Applied:
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # more than a CPU each
 def test_workers_of_a_data_loader(graph, images, want):
     data = pytest.importorskip("torch.utils.data")
     network = Network(graph, threads=2)
