@@ -57,9 +57,10 @@ def save_weights(state: dict[str, Tensor], path: Path) -> None:
 
 def packed(value: Tensor) -> Tensor:
     """A matrix of +1 and -1 as bytes of eight signs, 1 for +1; all else as it is."""
-    if value.ndim < 2 or not (value.float().abs() == 1).all():
+    matrix = value.ndim > 1 and value.is_floating_point()
+    if not matrix or not (value.float().abs() == 1).all():
         return value
-    return torch.from_numpy(np.packbits(value.float().numpy() > 0))
+    return torch.from_numpy(np.packbits(value.float().cpu().numpy() > 0))
 
 
 def unpacked(value: Tensor, like: Tensor) -> Tensor:

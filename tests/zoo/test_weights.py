@@ -73,3 +73,11 @@ def test_signs_of_another_shape_are_refused(tmp_path):
     save_weights(rounded(model), tmp_path / "w.safetensors")
     with pytest.raises(ValueError, match=r"2\.weight is \(6272,\), not \(64, 64\)"):
         load_weights(create_model("tfc", input_shape=(1, 8, 8)), tmp_path / "w.safetensors")
+
+
+def test_integers_that_are_ones_stay_integers(tmp_path):
+    model, ones = torch.nn.Linear(3, 2), torch.ones(4, 4, dtype=torch.int64)
+    model.register_buffer("ones", ones)
+    save_weights(model.state_dict(), tmp_path / "w.safetensors")
+    model.ones.zero_()
+    assert torch.equal(load_weights(model, tmp_path / "w.safetensors").ones, ones)
