@@ -4,7 +4,7 @@ where reading the weights is what takes the time."""
 import numpy as np
 
 from lowbit.kernels import dense, products, window
-from lowbit.kernels.dots import VNNI_512
+from lowbit.kernels.dots import VNNI_512, Dot
 from lowbit.kernels.entry import inner
 from lowbit.kernels.late import INT8, types
 from lowbit.kernels.requantize import finisher
@@ -41,27 +41,29 @@ def pack(block: int, w: np.ndarray, spec: QuantSpec, groups: int) -> np.ndarray:
     return np.ascontiguousarray(sum(fields[..., s, :] << np.uint8(2 * s) for s in range(4)))
 
 
-def step(pixels: int, vectors: int):
+def step(dot: Dot, pixels: int, vectors: int):
     """The intrinsic acc + sum of index times x, for sixteen channels of each pixel of a tile."""
 
     @intrinsic
     def step_(typingctx, acc, x, pixel, w):
         def codegen(context, builder, signature, args):
             acc, x, pixel, w = args
-            low = I32x16.llvm([I32(0x03030303)] * LANES)
-            rows = []
-            for v in range(vectors):
-                rows.append(load(builder, offset(builder, w, 64 * v), I32x16.llvm, 4))
+            low = dot.vector.llvm([I32(0x03030303)] * dot.lanes)
+            places = [offset(builder, w, dot.bytes * v) for v in range(vectors)]
+            if pixels == 1:
+                for at in places[:: 64 // dot.bytes]:
+                    prefetch(builder, offset(builder, at, AHEAD))
+            rows = [load(builder, at, dot.vector.llvm, 4) for at in places]
             totals = [builder.extract_value(acc, i) for i in range(pixels * vectors)]
             for s in range(4):
-                shift = splat(builder, I32(2 * s), LANES)
+                shift = splat(builder, I32(2 * s), dot.lanes)
                 fields = [builder.and_(builder.lshr(r, shift) if s else r, low) for r in rows]
                 for p in range(pixels):
                     at = builder.add(x, builder.mul(pixel, I64(p)))
-                    one = splat(builder, load(builder, offset(builder, at, 4 * s), I32), LANES)
+                    one = splat(builder, load(builder, offset(builder, at, 4 * s), I32), dot.lanes)
                     for v in range(vectors):
                         i = p * vectors + v
-                        totals[i] = VNNI_512.emit(builder, totals[i], fields[v], one)
+                        totals[i] = dot.emit(builder, totals[i], fields[v], one)
             for i, total in enumerate(totals):
                 acc = builder.insert_value(acc, total, i)
             return acc
@@ -158,7 +160,7 @@ def input_sums(p, t, x, sums):
 
 def tile(pixels: int, vectors: int):
     none, finish = zeros(I32x16, pixels * vectors), finisher(vectors, dense.writer(vectors))
-    step_, scale, row = step(pixels, vectors), scaled(LANES, vectors), 64 * vectors
+    step_, scale, row = step(VNNI_512, pixels, vectors), scaled(LANES, vectors), 64 * vectors
 
     @inner
     def tile_(p, t, x, weights, bias, sums, lane, out, stride):

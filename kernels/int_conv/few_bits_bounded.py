@@ -3,53 +3,19 @@ add up in int16 for a while, as in bounded.py, before they are widened."""
 
 from lowbit.kernels import dense, window
 from lowbit.kernels.entry import inner
-from lowbit.kernels.int_conv.bounded import PAIRS, SHORTS, in_shorts, widened
-from lowbit.kernels.int_conv.few_bits import DEPTH, input_sums, scaled
-from lowbit.kernels.late import types
+from lowbit.kernels.int_conv.bounded import PAIRS, SHORTS, widened
+from lowbit.kernels.int_conv.few_bits import DEPTH, input_sums, scaled, step
 from lowbit.kernels.requantize import finisher
-from lowbit.kernels.simd import I32, I64, intrinsic, load, offset, prefetch, splat, zeros
+from lowbit.kernels.simd import zeros
 
 RUN = 8  # steps whose sums fit: each has 8 products of at most 3 x 128, and 64 x 3 x 128 < 2^15
-AHEAD = 4096  # bytes by which a single row's weights are asked for early
 LANES, ROW = PAIRS.lanes, PAIRS.bytes
-
-
-def step(pixels: int, vectors: int):
-    """The intrinsic acc + sum of index times x, for sixteen channels of each pixel of a tile."""
-
-    @intrinsic
-    def step_(typingctx, acc, x, pixel, w):
-        def codegen(context, builder, signature, args):
-            acc, x, pixel, w = args
-            low = PAIRS.vector.llvm([I32(0x03030303)] * LANES)
-            places = [offset(builder, w, ROW * v) for v in range(vectors)]
-            if pixels == 1:
-                for at in places[:: 64 // ROW]:
-                    prefetch(builder, offset(builder, at, AHEAD))
-            rows = [load(builder, at, PAIRS.vector.llvm, 4) for at in places]
-            totals = [builder.extract_value(acc, i) for i in range(pixels * vectors)]
-            for s in range(4):
-                shift = splat(builder, I32(2 * s), LANES)
-                fields = [builder.and_(builder.lshr(r, shift) if s else r, low) for r in rows]
-                for p in range(pixels):
-                    at = builder.add(x, builder.mul(pixel, I64(p)))
-                    one = splat(builder, load(builder, offset(builder, at, 4 * s), I32), LANES)
-                    for v in range(vectors):
-                        i = p * vectors + v
-                        totals[i] = in_shorts(builder, totals[i], fields[v], one)
-            for i, total in enumerate(totals):
-                acc = builder.insert_value(acc, total, i)
-            return acc
-
-        return acc(acc, *[types.int64] * 3), codegen
-
-    return step_
 
 
 def tile(pixels: int, vectors: int):
     none, none_yet = zeros(PAIRS.vector, pixels * vectors), zeros(SHORTS, pixels * vectors)
     finish, row = finisher(vectors, dense.writer(vectors)), ROW * vectors
-    step_, scale = step(pixels, vectors), scaled(LANES, vectors)
+    step_, scale = step(PAIRS, pixels, vectors), scaled(LANES, vectors)
 
     @inner
     def tile_(p, t, x, weights, bias, sums, lane, out, stride):
