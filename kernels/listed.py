@@ -42,10 +42,14 @@ def product(wide, narrow, most: int, block: int, block_bytes, fill, room, table_
     """
     table_memory = stack(table_bytes)
 
+    @inner
+    def whole_tiles(pixels):
+        return pixels // most * most if pixels > most else pixels
+
     def run(address, lo, hi):
         p = window.window(address)
         scratch, table = scratch_memory(), table_memory()
-        length, outs = min(RUN, max(1, hi - lo), room(p)), p.groups * p.width
+        length, outs = min(RUN, max(1, hi - lo), whole_tiles(room(p))), p.groups * p.width
         chunk = outs
         if p.direct == 0:
             chunk = min(SCRATCH // length, outs + 63) // 64 * 64

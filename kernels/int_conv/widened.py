@@ -30,8 +30,8 @@ from lowbit.spec import QuantSpec
 
 UBYTE = int(Layout.UBYTE)
 STEP = 16  # codes widened at a time
-TABLE = 128 * 1024  # bytes for the rows of a run
-MOST = TABLE // 4 - 64  # inputs a pixel: there is room for two
+TABLE = 256 * 1024  # bytes for the rows of a run: each run reads all weights again
+MOST = TABLE // 8 - 128  # inputs a pixel: a tile of four has room
 
 I16x16 = Vector(I16, STEP)
 load_signed = vector_load(I16x16, I8, "sext")

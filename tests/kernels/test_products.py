@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lowbit.kernels import float_conv, int_conv, layout, plane_conv, xnor_conv
+from lowbit.kernels.int_conv import widened
 from lowbit.kernels.layout import DTYPES, SLACK, Layout
 from lowbit.kernels.problem import Problem
 from lowbit.kernels.program import Op, generic
@@ -217,6 +218,15 @@ def test_more_channels_than_a_chunk(table, kernel):
     shape = geometry((2, 6), (1, 1), (1, 1), ((0, 0), (0, 0)), (1, 1))
     channels = 1100 if groups > 1 else 3
     check(table, kernel, make(table, kernel, channels, 1100, shape, groups=groups))
+
+
+@every
+@pytest.mark.parametrize(("channels", "pixels"), [(8000, 37), (widened.MOST, 9)])
+def test_runs_as_long_as_there_is_room(table, kernel, channels, pixels):
+    """What a kernel writes down of its pixels bounds a run; the last one ends inside a tile."""
+    channels, outs, groups = sizes(kernel, channels, 3, depthwise=channels)
+    shape = geometry((1, pixels), (1, 1), (1, 1), ((0, 0), (0, 0)), (1, 1))
+    check(table, kernel, make(table, kernel, channels, outs, shape, groups=groups))
 
 
 @pytest.mark.parametrize("x", few_bits, ids=str)
