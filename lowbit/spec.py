@@ -66,6 +66,12 @@ def signed(bits: int) -> QuantSpec:
     return QuantSpec(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
 
 
+def narrow(bits: int) -> QuantSpec:
+    """Without the code that has no opposite: TERNARY for 2 bits, NARROW_INT8 for 8."""
+    n = 2 ** (bits - 1) - 1
+    return QuantSpec(-n, n)
+
+
 class Parameters(NamedTuple):
     """What codes are worth: real = scale (q - zero_point)."""
 

@@ -17,7 +17,7 @@ Krishnamoorthi, "Quantizing deep convolutional networks for efficient inference"
 import numpy as np
 
 from lowbit.ir.ops.fixed_point import rounded_half_away
-from lowbit.spec import INT8, NARROW_INT8, Parameters, QuantSpec
+from lowbit.spec import INT8, Parameters, QuantSpec, narrow
 
 # A bias of more than so many steps of the accumulator takes a coarser weight scale instead.
 LARGEST_BIAS = 2**28
@@ -43,8 +43,7 @@ def activation_parameters(
 def weight_spec(bits: int) -> QuantSpec:
     if not 2 <= bits <= 8:
         raise ValueError(f"weights have 2 to 8 bits, not {bits}")
-    n = 2 ** (bits - 1) - 1
-    return NARROW_INT8 if bits == 8 else QuantSpec(-n, n)
+    return narrow(bits)
 
 
 def weight_scales(

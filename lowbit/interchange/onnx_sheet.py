@@ -34,11 +34,10 @@ class Sheet:
         self.written: set[str] = set()
 
     def constant(self, name: str, value: np.ndarray, kind: int | None = None) -> str:
-        if kind is None:
-            tensor = onnx.numpy_helper.from_array(np.ascontiguousarray(value), name)
-            tensor.dims[:] = value.shape
-        else:
-            tensor = helper.make_tensor(name, kind, value.shape, value.reshape(-1).tolist())
+        if kind is not None:
+            value = value.astype(helper.tensor_dtype_to_np_dtype(kind))
+        tensor = onnx.numpy_helper.from_array(np.ascontiguousarray(value), name)
+        tensor.dims[:] = value.shape
         self.initializers[name] = tensor
         return name
 

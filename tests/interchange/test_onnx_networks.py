@@ -1,5 +1,7 @@
 """Networks written as ONNX: ONNX Runtime gives our logits, bit for bit, at 8, 4 and 2 bits."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -31,6 +33,9 @@ def test_onnx_runtime_agrees_to_the_bit(onnxruntime, bits, opset, integer_only):
     graph = ptq(network(), [x], form="F", weight_bits=bits, integer_only=integer_only)
     model = to_onnx(graph)
     assert onnx.load_from_string(model).opset_import[0].version == opset
+    for tensor in onnx.load_from_string(model).graph.initializer:
+        if tensor.name.endswith(".weight.q"):
+            assert len(tensor.raw_data) == -(-math.prod(tensor.dims) * bits // 8)
     given = x.numpy()
     if integer_only:
         given = np.random.default_rng(0).integers(-128, 128, given.shape).astype(np.int8)
@@ -87,7 +92,7 @@ def test_sums_and_averages_are_a_code_apart_at_most(onnxruntime):
 
 def test_what_onnx_does_not_compute_is_named():
     x = torch.randn(16, 1, 12, 12)
-    with pytest.raises(InterchangeError, match=r"QuantizeD.*no rule"):
+    with pytest.raises(InterchangeError, match=r"QuantizeD.*form D: ONNX computes form F"):
         to_onnx(ptq(network(), [x], form="D"))
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Softmax(1)).eval()
     with pytest.raises(InterchangeError, match="no rule"):

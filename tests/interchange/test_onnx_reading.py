@@ -10,8 +10,9 @@ import onnx
 
 from lowbit.int8 import ptq
 from lowbit.interchange import InterchangeError, from_onnx, to_onnx
-from lowbit.ir import ops
+from lowbit.ir import Graph, ops
 from lowbit.runtime import Network
+from lowbit.spec import QuantSpec, narrow
 
 
 def network() -> nn.Module:
@@ -29,10 +30,16 @@ def test_what_is_written_is_read_back(bits, integer_only):
     x = torch.randn(16, 1, 12, 12)
     graph = ptq(network(), [x], form="F", weight_bits=bits, integer_only=integer_only)
     again = from_onnx(to_onnx(graph))
+    assert weight_specs(again) == weight_specs(graph) == {narrow(bits)}
     given = x.numpy()
     if integer_only:
         given = np.random.default_rng(0).integers(-128, 128, given.shape).astype(np.int8)
     np.testing.assert_array_equal(Network(again, 16)(given), Network(graph, 16)(given))
+
+
+def weight_specs(graph: Graph) -> set[QuantSpec | None]:
+    products = (n for n in graph.nodes if isinstance(n.op, ops.Conv | ops.Linear))
+    return {graph.constants[n.inputs[1]].spec for n in products}
 
 
 class Places(nn.Module):

@@ -10,7 +10,10 @@ from lowbit.interchange.onnx_read.pools import window
 from lowbit.interchange.onnx_read.reader import Reader, rule
 from lowbit.interchange.onnx_read.values import Known, Sums, Value, Weights
 from lowbit.ir import Op, ops
-from lowbit.spec import INT8, Parameters, QuantSpec
+from lowbit.spec import Parameters, QuantSpec, narrow, signed
+
+# Of 2 to 8 bits, without and with a least code that has no opposite.
+SIGNED = [s for bits in range(2, 9) for s in (narrow(bits), signed(bits))]
 
 
 def weights(reader: Reader, step: Step, place: int) -> Weights:
@@ -40,13 +43,20 @@ def product(
     """`w` with its outputs first and its depth last; `bias` in real numbers or, int32, in sums."""
     scales = np.atleast_1d(w.scales).astype(np.float32)
     demand(len(scales) in (1, len(w.codes)), f"{step}: weights have a scale an output")
-    spec = QuantSpec(int(w.codes.min()), int(w.codes.max()))
-    spec = INT8 if spec.lo >= -128 and spec.hi <= 127 else spec
-    y = reader.emit(op, replace(value, worth=None), reader.constant(w.codes, spec), axes=value.axes)
+    y = reader.emit(
+        op, replace(value, worth=None), reader.constant(w.codes, alphabet(w.codes)), axes=value.axes
+    )
     if bias.dtype.kind == "f":
         bias = np.rint(bias / (np.float64(worth.scale) * scales))
     offset = worth.zero_point * w.codes.reshape(len(w.codes), -1).sum(1)
     return Sums(y, worth.scale, scales, np.rint(bias).astype(np.int64) - offset)
+
+
+def alphabet(codes: np.ndarray) -> QuantSpec:
+    """The fewest bits that hold the codes, whatever type they come in."""
+    found = QuantSpec(int(codes.min()), int(codes.max()))
+    fitting = (s for s in SIGNED if s.lo <= found.lo and found.hi <= s.hi)
+    return next(fitting, found)
 
 
 def bias_of(reader: Reader, step: Step, place: int, outs: int) -> np.ndarray:

@@ -10,6 +10,11 @@ from lowbit.interchange.parameters import worths
 from lowbit.ir import Graph, Node, ops
 from lowbit.spec import INT8, Parameters, QuantSpec
 
+FORM_D = "its arithmetic is TensorFlow Lite's, form D: ONNX computes form F, which ptq can make"
+ELSEWHERE = {
+    **dict.fromkeys((ops.QuantizeD, ops.RequantizeD, ops.AddD, ops.SoftmaxD), FORM_D),
+    ops.Threshold: "low-bit networks go to QONNX",
+}
 SUMS = (ops.Conv, ops.Linear, ops.MulCodes, ops.MatMul)
 Rule = Callable[["Writer", Node], None]
 
@@ -36,7 +41,7 @@ class Writer(Sheet):
             return  # written with the node that reads it
         rule = self.rules.get(type(node.op))
         if rule is None:
-            raise InterchangeError(f"{node}: no rule writes it as ONNX")
+            raise InterchangeError(f"{node}: {ELSEWHERE.get(type(node.op), 'no rule writes it')}")
         rule(self, node)
 
     # Tensors
