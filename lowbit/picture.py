@@ -9,6 +9,8 @@ mpl.use("agg")  # no display is needed to write a file
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from lowbit.atomic import replacing
+
 
 def draw(points: Sequence[tuple[str, float, float, float]], path: Path) -> None:
     """Points are (name, accuracy in 0..1, bytes, milliseconds an image); writes a PNG."""
@@ -29,6 +31,5 @@ def draw(points: Sequence[tuple[str, float, float, float]], path: Path) -> None:
         axes.margins(0.25, 0.2)
         axes.grid(True, which="both", linewidth=0.3, zorder=0)
     bytes_axes.set_ylabel("Fashion-MNIST test accuracy, %")
-    unfinished = path.with_name(f".{path.name}")
-    figure.savefig(unfinished, format="png", dpi=150)
-    unfinished.replace(path)
+    with replacing(path) as unfinished:
+        figure.savefig(unfinished, format="png", dpi=150)

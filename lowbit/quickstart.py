@@ -19,6 +19,7 @@ from rich.console import Console
 from torch import nn
 
 import lowbit
+from lowbit import atomic
 from lowbit.data import FashionMNIST
 from lowbit.picture import draw
 from lowbit.tables import table
@@ -76,7 +77,7 @@ def main(folder: Path, epochs: int | None, as_json: bool) -> None:
         "float_accuracy": float_accuracy,
         "networks": [asdict(r) for r in results],
     }
-    write(folder / "results.json", json.dumps(report, indent=1))
+    atomic.write(folder / "results.json", json.dumps(report, indent=1))
     picture(results, float_accuracy, folder / "quickstart.png")
     if as_json:
         print(json.dumps(report))
@@ -208,9 +209,3 @@ def show(results: list[Result], float_accuracy: float, folder: Path, say: Consol
     say.print("equal: the share of test images whose logits are torch's own to the last bit")
     say.print(f"Files, results.json and quickstart.png are in {folder}. Next, without torch:")
     say.print(f"  lowbit run {folder / 'w1a1.safetensors'} --fashion-mnist", highlight=False)
-
-
-def write(path: Path, text: str) -> None:
-    unfinished = path.with_name(f".{path.name}")
-    unfinished.write_text(text)
-    unfinished.replace(path)

@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 TORCH_FREE = (
     "spec",
+    "atomic",
     "exponential",
     "ir",
     "pack",
@@ -28,11 +29,12 @@ FOLDERS = {"kernels": ROOT / "kernels", "zoo": ROOT / "zoo"}
 MAY_IMPORT = {
     "spec": set(),
     "exponential": set(),
+    "atomic": set(),
     "tables": set(),
     "data": set(),
     "ir": {"spec", "exponential"},
     "kernels": {"spec", "exponential"},
-    "pack": {"spec", "ir"},
+    "pack": {"spec", "ir", "atomic"},
     "runtime": {"spec", "ir", "pack", "kernels", "tables"},
     "doctor": set(),
     "quant": {"spec"},
@@ -40,7 +42,7 @@ MAY_IMPORT = {
     "optim": {"spec", "quant", "nn"},
     "schemes": {"spec", "quant", "nn"},
     "exporter": {"spec", "quant", "nn", "ir", "pack"},
-    "int8": {"spec", "quant", "nn", "ir", "exporter", "tables"},
+    "int8": {"spec", "quant", "nn", "ir", "exporter", "tables", "atomic"},
     "qat": {"spec", "quant", "nn", "ir", "exporter", "int8", "runtime"},
     "interchange": {"spec", "ir"},
     "accounting": {"spec", "exporter", "ir", "pack", "tables"},

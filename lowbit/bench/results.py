@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import lowbit
+from lowbit.atomic import replacing
 from lowbit.bench.steps import StepTime
 from lowbit.timing import cpu_model
 
@@ -37,7 +38,7 @@ def commit() -> str:
 
 def write_rows(path: Path, rows: Sequence[Mapping]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
+    with replacing(path) as unfinished, unfinished.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)

@@ -11,6 +11,7 @@ import numpy as np
 import typer
 
 from lowbit import pack
+from lowbit.atomic import replacing
 from lowbit.cli.images import Images, fashion_mnist, from_file
 from lowbit.cli.output import AsJson, print_json, print_lines, print_table
 from lowbit.ir import Graph, TensorType, verify
@@ -56,7 +57,7 @@ def run(
     milliseconds = 1000 * (time.perf_counter() - start) / len(data.array)
     scores = outputs[0] if isinstance(outputs, tuple) else outputs
     if save is not None:
-        with save.open("wb") as target:
+        with replacing(save) as unfinished, unfinished.open("wb") as target:
             np.save(target, scores)
     report = {"file": str(file), **results(scores, data), "ms_per_image": milliseconds}
     if as_json:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import lowbit
+from lowbit import atomic
 from lowbit.cli.images import fashion_mnist, from_file
 from lowbit.cli.output import AsJson, print_json, print_lines
 
@@ -47,16 +48,20 @@ class Format(StrEnum):
         from lowbit import interchange
 
         options = {"exact": exact} if self is Format.onnx else {}
-        out.write_bytes(getattr(interchange, f"to_{self}")(graph, **options))
+        atomic.write(out, getattr(interchange, f"to_{self}")(graph, **options))
 
 
 def export(
     model: Annotated[
-        str, typer.Argument(help="module:name of a torch model, or a file exported before.")
+        str,
+        typer.Argument(
+            help="module:name of a torch model, or a file of integers: exported before, or an "
+            ".onnx that others quantized."
+        ),
     ],
     checkpoint: Annotated[
         Path,
-        typer.Argument(help="The model's weights; after an exported file, what to write."),
+        typer.Argument(help="The model's weights; after a file of integers, what to write."),
     ],
     out: Annotated[
         Path | None, typer.Argument(help="The file to write, such as net.safetensors.")
@@ -74,13 +79,12 @@ def export(
 ) -> None:
     """Turn a trained model into one file of integers, which runs without torch.
 
-    A file that was exported or calibrated before goes on to another format: lowbit export
-    net.safetensors net.tflite --to tflite. Other formats need the extra lowbit\\[interop].
+    A file of integers goes from one format to another: lowbit export net.safetensors net.tflite
+    --to tflite, lowbit export quantized.onnx net.safetensors. Formats of others need the extra
+    lowbit\\[interop].
     """
     if out is None:
-        from lowbit import pack
-
-        graph, out = pack.load(model), checkpoint
+        graph, out = integers(Path(model)), checkpoint
     else:
         graph = lowbit.export(restored(model, checkpoint), example(input_shape))
     to.write(graph, out, exact)
@@ -138,6 +142,20 @@ def summary(
         print_json(report.to_dict())
     else:
         print_lines([str(report)])
+
+
+def integers(file: Path) -> "Graph":
+    """The graph of an exported file, or of an ONNX model that has been quantized."""
+    if file.suffix != ".onnx":
+        from lowbit import pack
+
+        return pack.load(file)
+    from lowbit.interchange import InterchangeError, from_onnx
+
+    try:
+        return from_onnx(file.read_bytes())
+    except InterchangeError as error:
+        raise ValueError(f"{file}: {error}") from None
 
 
 def example(shape: str) -> "Tensor":

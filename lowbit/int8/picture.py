@@ -9,6 +9,7 @@ mpl.use("agg")  # no display is needed to write a file
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lowbit.atomic import replacing
 from lowbit.int8.debug import Row
 
 ROW_INCHES = 0.22
@@ -24,9 +25,8 @@ def draw(rows: Sequence[Row], costs: dict[str, float], path: Path) -> None:
         figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
     ):
         bars(axes, title, found)
-    unfinished = path.with_name(f".{path.name}")
-    figure.savefig(unfinished, format="png", dpi=100)
-    unfinished.replace(path)
+    with replacing(path) as unfinished:
+        figure.savefig(unfinished, format="png", dpi=100)
 
 
 def bars(axes: Axes, title: str, found: dict[str, float]) -> None:

@@ -2,13 +2,12 @@
 
 import dataclasses
 import json
-import os
 import typing
-import uuid
 from pathlib import Path
 
 import numpy as np
 
+from lowbit import atomic
 from lowbit.ir import Graph, Node, TensorType, verify
 from lowbit.pack import bits, container
 from lowbit.pack.read import parse
@@ -16,18 +15,8 @@ from lowbit.pack.schema import FORMAT, NAMED, attribute_types
 
 
 def save(graph: Graph, path: str | Path) -> None:
-    """Writes the file beside its final name and moves it there: a crash leaves no half file."""
-    path = Path(path)
-    data = serialize(graph)
-    temporary = path.with_name(f".lowbit-{uuid.uuid4().hex}")
-    try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """The file is whole, or not there: a crash leaves no half of it."""
+    atomic.write(path, serialize(graph))
 
 
 def serialize(graph: Graph) -> bytes:

@@ -24,12 +24,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from lowbit.atomic import UNFINISHED, write
 from lowbit.sweep.config import digest
 from lowbit.sweep.start import unpacked
 
 Record = dict[str, Any]
 NAME = re.compile(r"[0-9a-f]{64}\.json")
-UNFINISHED = ".unfinished"
 
 
 class StoreError(ValueError):
@@ -196,30 +196,6 @@ def parse(data: bytes, key: str) -> Record:
     if record.get("key") != key or digest(record["config"]) != key:
         raise ValueError("its name is not the hash of its configuration")
     return record
-
-
-def write(path: Path, data: bytes) -> None:
-    """`path` holds all of `data`, also after the power fails, or is as it was."""
-    unfinished = path.with_name(f".{path.name}{UNFINISHED}")
-    try:
-        with unfinished.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            unfinished.unlink(missing_ok=True)
-        raise
-    sync(path.parent)
-
-
-def sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextlib.contextmanager

@@ -1,7 +1,6 @@
 """Small duties around a fit: clip latent weights, refuse half precision, export at the end."""
 
 import copy
-import os
 from pathlib import Path
 
 import lightning as L
@@ -57,26 +56,21 @@ class ExportAtEnd(L.Callback):
         # Not on_train_end, where WeightAveraging is still to copy its weights back.
         if trainer.is_global_zero:
             module = getattr(pl_module, self.model) if self.model else pl_module
-            export_atomically(module, example_input(trainer, pl_module), Path(self.path))
+            export_copy(module, example_input(trainer, pl_module), Path(self.path))
         trainer.strategy.barrier()
 
 
-def export_atomically(model: nn.Module, example: Tensor, path: Path) -> None:
-    """Exports a copy of `model` in evaluation mode and puts it at `path` in one move."""
+def export_copy(model: nn.Module, example: Tensor, path: Path) -> None:
+    """Exports a copy of `model` in evaluation mode to `path`."""
     import lowbit
 
     frozen = copy.deepcopy(model).cpu().eval()
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        if isinstance(frozen, QuantizedTraining):
-            graph = frozen.graph()
-        else:
-            graph = lowbit.export(frozen, example.cpu())
-        graph.save(unfinished)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    if isinstance(frozen, QuantizedTraining):
+        graph = frozen.graph()
+    else:
+        graph = lowbit.export(frozen, example.cpu())
+    graph.save(path)
 
 
 def example_input(trainer: L.Trainer, pl_module: L.LightningModule) -> Tensor:

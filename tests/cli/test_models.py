@@ -2,8 +2,11 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
+
+from lowbit import load
 
 MINE = """
 import torch
@@ -65,6 +68,19 @@ def test_other_formats(lowbit, mine, tmp_path):
     assert refused.returncode == 1
     assert "TensorFlow Lite" in refused.stderr
     assert not (tmp_path / "net.tflite").exists()
+
+
+def test_an_onnx_of_integers_becomes_ours_again(lowbit, tmp_path):
+    pytest.importorskip("onnx")
+    images = np.random.default_rng(0).random((8, 1, 32, 32), np.float32)
+    np.save(tmp_path / "images.npy", images)
+    calibrated = ("ptq", "lenet5", "images.npy", "net.safetensors", "--form", "F")
+    assert lowbit(*calibrated).returncode == 0
+    assert lowbit("export", "net.safetensors", "net.onnx", "--to", "onnx").returncode == 0
+    read = lowbit("export", "net.onnx", "again.safetensors")
+    assert read.returncode == 0, read.stderr
+    ours, theirs = (load(tmp_path / f"{name}.safetensors") for name in ("net", "again"))
+    np.testing.assert_array_equal(theirs(images), ours(images))
 
 
 def test_summary_counts(lowbit, mine):

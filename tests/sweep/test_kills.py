@@ -138,7 +138,7 @@ KILLED_AT = """
 import os, signal, sys
 sys.path.insert(0, {folder!r})
 import toy_sweep as toy
-from lowbit.sweep import store
+from lowbit import atomic
 
 calls, fsync, replace = iter(range(100)), os.fsync, os.replace
 
@@ -149,7 +149,7 @@ def counted(function):
         return function(*arguments)
     return call
 
-store.os.fsync, store.os.replace = counted(fsync), counted(replace)
+atomic.os.fsync, atomic.os.replace = counted(fsync), counted(replace)
 toy.swept({store!r}, toy.configs(1), toy.Settings("inline"))
 """
 STEPS = ("network", "its name", "its folder", "result", "its name too", "its folder too")

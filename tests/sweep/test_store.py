@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lowbit.sweep import store as storing
 from lowbit.sweep.config import by_key, canonical, key
-from lowbit.sweep.store import Store, StoreError, parse, serialize, write
+from lowbit.sweep.store import Store, StoreError, parse, serialize
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 FINITE = SCALARS.filter(lambda x: x not in (float("inf"), float("-inf")))
@@ -166,16 +166,6 @@ def test_a_full_disk_loses_nothing(full, record, monkeypatch, tmp_path):
 
 def no_space(handle) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
-
-
-def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
-    path = tmp_path / "file"
-    write(path, b"old")
-    monkeypatch.setattr(storing.os, "replace", lambda *paths: no_space(0))
-    with pytest.raises(OSError, match="No space"):
-        write(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_what_a_killed_sweep_left_half_written_goes(full):

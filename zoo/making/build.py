@@ -9,13 +9,14 @@ import torch
 from torch import nn
 
 import lowbit
+from lowbit import atomic
 from lowbit.data import FashionMNIST
 from lowbit.zoo.cards import Preprocessing
 from lowbit.zoo.data import DATASETS
 from lowbit.zoo.evaluate import measure
 from lowbit.zoo.making.recipe import Calibration, Recipe
 from lowbit.zoo.making.train import trained
-from lowbit.zoo.making.workshop import Workshop, forget_another_recipe, write
+from lowbit.zoo.making.workshop import Workshop, forget_another_recipe
 from lowbit.zoo.weights import rounded, save_weights
 
 CHECKED = 256  # test images on which eager torch and the runtime are compared, bit for bit
@@ -36,7 +37,7 @@ def build(shop: Workshop, recipe: Recipe, seed: int) -> dict[str, Any]:
     model, minutes = trained(shop, recipe, seed, data, folder)
     result = exported(model, recipe, seed, data, folder)
     result |= {"recipe": recipe.digest, "minutes": minutes}
-    write(done, json.dumps(result, indent=1))
+    atomic.write(done, json.dumps(result, indent=1))
     return result
 
 

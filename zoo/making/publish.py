@@ -11,12 +11,12 @@ from typing import Any
 import torch
 
 import lowbit
-from lowbit import zoo
+from lowbit import atomic, zoo
 from lowbit.timing import cpu_model
 from lowbit.zoo.cards import Card, File, Preprocessing
 from lowbit.zoo.making.recipe import Recipe, shape
 from lowbit.zoo.making.train import usable
-from lowbit.zoo.making.workshop import Workshop, write
+from lowbit.zoo.making.workshop import Workshop
 
 BUNDLED = 600_000  # bytes: files up to here ship in the package
 LARGEST = 4_000_000  # and weights for torch up to here, where there is no other place for them
@@ -34,7 +34,7 @@ def publish(
     else:
         card = replace(new_card(shop, recipe, results[0]), spread=spread, command=command)
     shop.cards.mkdir(parents=True, exist_ok=True)
-    write(shop.cards / f"{recipe.name}.json", card.to_json())
+    atomic.write(shop.cards / f"{recipe.name}.json", card.to_json())
     return card
 
 

@@ -4,6 +4,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from lowbit import atomic
 from lowbit.zoo.cards import Card, from_json
 from lowbit.zoo.making.recipe import Recipe
 
@@ -41,10 +42,4 @@ def forget_another_recipe(folder: Path, recipe: Recipe) -> None:
     if folder.exists() and (not mark.exists() or mark.read_text() != recipe.digest):
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    write(mark, recipe.digest)
-
-
-def write(path: Path, text: str) -> None:
-    unfinished = path.with_name(f".{path.name}")
-    unfinished.write_text(text)
-    unfinished.replace(path)
+    atomic.write(mark, recipe.digest)

@@ -6,7 +6,8 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from lowbit.sweep.store import Record, write
+from lowbit import atomic
+from lowbit.sweep.store import Record
 
 MISSING = 'the report needs {}: pip install "lowbit[report]"'
 
@@ -36,7 +37,7 @@ def write_report(
     }
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
-        write(folder / name, text.encode())
+        atomic.write(folder / name, text)
     return folder / "report.html"
 
 
