@@ -1,6 +1,7 @@
 """The table of commands, and the one place where errors become a line and an exit status."""
 
 import sys
+from inspect import cleandoc
 from typing import Annotated
 
 import typer
@@ -30,12 +31,23 @@ FORWARDS = {  # its options, --help included, are another program's
     "ignore_unknown_options": True,
     "help_option_names": [],
 }
+
+
+def paragraphs(text: str | None) -> str:
+    """A docstring without the ends of its lines, which typer would keep from the second paragraph
+    on, whatever the width of the terminal."""
+    return "\n\n".join(" ".join(p.split()) for p in cleandoc(text or "").split("\n\n"))
+
+
 for panel, commands in COMMANDS.items():
     for command in commands:
         settings = FORWARDS if command is training.train else None
         app.command(rich_help_panel=panel, context_settings=settings)(command)
 app.add_typer(zoo.app, name="zoo", rich_help_panel="Start here")
 app.add_typer(bench.app, name="bench", rich_help_panel="Exported files")
+for known in (app, zoo.app, bench.app):
+    for info in known.registered_commands:
+        info.help = paragraphs(info.callback.__doc__)
 
 
 def show_version(wanted: bool) -> None:

@@ -26,6 +26,11 @@ def test_every_command_explains_itself(lowbit, command):
     assert f"Usage: lowbit {command}" in ran.stdout
 
 
+def test_help_runs_on_to_the_edge(lowbit):
+    said = lowbit("export", "--help").stdout
+    assert "\n net.safetensors net.tflite --to tflite, lowbit export" in said
+
+
 def test_the_list_of_commands(lowbit):
     ran = lowbit("--help")
     assert all(command in ran.stdout for command in COMMANDS)
