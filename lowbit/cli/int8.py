@@ -175,7 +175,10 @@ def loaded(model: str, weights: Path | None) -> "nn.Module":
 
 def methods(network: "nn.Module", batches: list["Tensor"], method: str) -> str | dict[str, str]:
     from lowbit.int8.compare import best_methods
+    from lowbit.int8.quantize import METHODS
 
+    if method not in (*METHODS, "best"):
+        raise ValueError(f"no method {method!r}; there are {', '.join(METHODS)} and best")
     return best_methods(network, batches) if method == "best" else method
 
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lowbit.interchange.onnx_model import Step, demand
+from lowbit.interchange.onnx_model import Step, behind_batch, demand
 from lowbit.interchange.onnx_read.pools import window
 
 FLOAT = 1  # ONNX's number for float32
@@ -165,12 +165,7 @@ def arithmetic(function: Callable[[Tensor, Tensor], Tensor]) -> Rule:
 def reshape(op: Operation, x: list) -> Tensor:
     """The other sides are all known, so that the batch may be any."""
     sides = [int(s) for s in op.numbers(1, "shape")]
-    op.rule(bool(sides) and sides[0] in (-1, 0, 1), "the batch stays in front")
-    total, rest = math.prod(x[0].shape[1:]), sides[1:]
-    known = math.prod(s for s in rest if s != -1)
-    fits = known > 0 and total % known == 0 and rest.count(-1) <= 1
-    op.rule(fits and (-1 in rest or known == total), f"{rest} holds the {total} of its operand")
-    return x[0].reshape(-1, *(total // known if s == -1 else s for s in rest))
+    return x[0].reshape(-1, *behind_batch(op.step, sides, math.prod(x[0].shape[1:])))
 
 
 def flatten(op: Operation, x: list) -> Tensor:

@@ -1,7 +1,7 @@
 """An ONNX file as nodes and constants, distrusted: sizes are compared before anything is made."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,11 +102,14 @@ def model_of(model: onnx.ModelProto) -> Model:
     return Model(inputs, constants, tuple(steps), tuple(o.name for o in graph.output))
 
 
+ONE_FILE = "only models in one file are read, as torch.onnx.export writes with external_data=False"
+
+
 def array(tensor: onnx.TensorProto) -> np.ndarray:
     """In its own type, or int16 for fewer than 8 bits. The bytes are there before it is made."""
     name, dims = tensor.name[:80], list(tensor.dims)
     outside = tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data
-    demand(not outside, f"{name!r} lies in another file: models in one file are read")
+    demand(not outside, f"{name!r} lies in another file: {ONE_FILE}")
     demand(tensor.data_type in BITS, f"{name!r} is of a type that is not read")
     demand(len(dims) <= MAX_RANK and all(d >= 0 for d in dims), f"{name!r} has sides {dims[:9]}")
     count = math.prod(dims)
@@ -152,3 +155,16 @@ def place(value: onnx.ValueInfoProto) -> Place:
     fixed = all(0 < side < 2**20 for side in sides[1:])
     demand(fixed, f"input {value.name!r:.80}: all sides but the batch's are numbers: {sides}")
     return Place(value.name, tensor.elem_type, tuple(sides[1:]))
+
+
+def behind_batch(step: Step, sides: Sequence[int], total: int) -> tuple[int, ...]:
+    """What a sample of `total` elements is reshaped to. A batch in numbers is the model's own:
+    the others are then known, and any batch will do."""
+    rest = sides[1:]
+    in_front = sides and (sides[0] in (-1, 0, 1) or -1 not in rest)
+    demand(bool(in_front), f"{step}: the batch stays in front")
+    demand(rest.count(-1) <= 1 and all(s > 0 or s == -1 for s in rest), f"{step}: sides {rest}")
+    known = math.prod(s for s in rest if s > 0)
+    fits = total % known == 0 and (-1 in rest or known == total)
+    demand(fits, f"{step}: {rest} holds the {total} of its operand")
+    return tuple(total // known if s == -1 else s for s in rest)

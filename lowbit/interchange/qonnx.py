@@ -15,6 +15,7 @@ from lowbit.ir import Graph, Node, ops
 from lowbit.spec import BINARY, QuantSpec
 
 DOMAIN = "qonnx.custom_op.general"
+OTHERWISE = "QONNX has no operator for it; 8-bit networks go to ONNX or TensorFlow Lite"
 EXACT = 2**24  # float32 holds every integer up to here
 
 
@@ -33,7 +34,7 @@ class Writer(Sheet):
         for node in self.graph.nodes:
             rule = RULES.get(type(node.op))
             if rule is None:
-                raise InterchangeError(f"{node}: QONNX has no operator for it")
+                raise InterchangeError(f"{node}: {OTHERWISE}")
             rule(self, node)
         outputs = [self.output(name) for name in self.graph.outputs]
         return self.finished(inputs, outputs, {"": 13, DOMAIN: 1}, check=False)

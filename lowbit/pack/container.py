@@ -70,10 +70,13 @@ def digest(text: str, tensors: Tensors) -> str:
     return state.hexdigest()
 
 
+LONG = f"the header is longer than {MAX_HEADER} bytes"
+
+
 def metadata_entry(data: bytes) -> str:
     demand(len(data) >= 8, "the file is truncated")
     length = int.from_bytes(data[:8], "little")
-    demand(length <= MAX_HEADER, f"the header is longer than {MAX_HEADER} bytes")
+    demand(length <= MAX_HEADER, f"not a safetensors file: {LONG}")
     demand(length <= len(data) - 8, "the file is truncated, or not a safetensors file")
     header = decode(data[8 : 8 + length], "header")
     metadata = header.get("__metadata__") if isinstance(header, dict) else None

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lowbit.interchange.onnx_model import Step, demand
+from lowbit.interchange.onnx_model import Step, behind_batch, demand
 from lowbit.interchange.onnx_read.reader import Reader, rule
 from lowbit.interchange.onnx_read.values import Value
 from lowbit.ir import ops
@@ -29,12 +29,7 @@ def flatten(reader: Reader, step: Step) -> Value:
 def reshape(reader: Reader, step: Step) -> Value:
     value, sides = reader.value(step, 0), [int(v) for v in reader.array(step, 1).reshape(-1)]
     total = int(np.prod(reader.types[value.name].shape, dtype=object))
-    demand(bool(sides) and sides[0] in (-1, 0, 1), f"{step}: the batch stays in front")
-    rest = sides[1:]
-    demand(rest.count(-1) <= 1 and all(s > 0 or s == -1 for s in rest), f"{step}: sides {rest}")
-    known = int(np.prod([s for s in rest if s > 0], dtype=object))
-    demand(known > 0 and total % known == 0, f"{step}: {rest} holds as many as {total}")
-    return reshaped(reader, value, tuple(total // known if s == -1 else s for s in rest))
+    return reshaped(reader, value, behind_batch(step, sides, total))
 
 
 @rule("Transpose")
