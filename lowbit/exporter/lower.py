@@ -22,6 +22,7 @@ from lowbit.exporter.capture import Captured
 from lowbit.exporter.errors import module_path, refuse
 from lowbit.ir import Graph, InvalidGraph, Op, TensorType, ops
 from lowbit.ir import Node as IrNode
+from lowbit.registrar import registrar
 from lowbit.spec import QuantSpec, unsigned
 
 
@@ -185,7 +186,8 @@ class Lowering:
 
 
 Rule = Callable[[Lowering, Node], Value]
-RULES: dict[object, Rule] = {}
+RULES: dict[object, Rule] = {}  # one for each ATen operation
+rule = registrar(RULES)
 
 
 def operands(lowering: Lowering, node: Node) -> list[Node]:
@@ -195,19 +197,6 @@ def operands(lowering: Lowering, node: Node) -> list[Node]:
 
 # Where a rule reads further back than its operands, it says from which nodes.
 SOURCES: dict[object, Callable[[Lowering, Node], list[Node]]] = {}
-
-
-def rule(*targets) -> Callable[[Rule], Rule]:
-    """Registers the one rule of each ATen operation."""
-
-    def register(function: Rule) -> Rule:
-        for target in targets:
-            if target in RULES:
-                raise ValueError(f"{target} has a rule: {RULES[target].__qualname__}")
-            RULES[target] = function
-        return function
-
-    return register
 
 
 def input_type(node: Node) -> TensorType:

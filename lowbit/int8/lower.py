@@ -18,6 +18,7 @@ from lowbit.int8.coding import Coded, Rounded, above
 from lowbit.int8.parameters import least_scales, weight_codes, weight_scales
 from lowbit.int8.sharing import MOVERS, behind_low_bit, fused, is_float
 from lowbit.ir import Graph, TensorType, ops
+from lowbit.registrar import registrar
 from lowbit.spec import Codes, Parameters, QuantSpec, signed, unsigned
 
 REQUANTIZE: dict[str, type] = {"D": ops.RequantizeD, "F": ops.RequantizeF}
@@ -244,14 +245,4 @@ def name_of(node: Node) -> str:
 # that are no 8-bit codes, which are left to the float rules.
 Rule = Callable[[Int8Lowering, Node, Node], Value | None]
 RULES: dict[object, Rule] = {}
-
-
-def rule(*targets) -> Callable[[Rule], Rule]:
-    def register(function: Rule) -> Rule:
-        for target in targets:
-            if target in RULES:
-                raise ValueError(f"{target} has a rule: {RULES[target].__qualname__}")
-            RULES[target] = function
-        return function
-
-    return register
+rule = registrar(RULES)

@@ -9,6 +9,7 @@ from lowbit.interchange.errors import InterchangeError
 from lowbit.interchange.onnx_model import Step, demand, parse
 from lowbit.interchange.onnx_read.values import Known, Sums, Value, Weights, along
 from lowbit.ir import Graph, InvalidGraph, Node, Op, TensorType, ops
+from lowbit.registrar import registrar
 from lowbit.spec import INT8, Parameters, QuantSpec, unsigned
 
 FLOAT, UINT8, INT8_KIND = 1, 2, 3
@@ -142,11 +143,4 @@ class Reader:
 
 Rule = Callable[[Reader, Step], Known]
 RULES: dict[str, Rule] = {}
-
-
-def rule(*kinds: str) -> Callable[[Rule], Rule]:
-    def register(function: Rule) -> Rule:
-        RULES.update(dict.fromkeys(kinds, function))
-        return function
-
-    return register
+rule = registrar(RULES)

@@ -8,6 +8,7 @@ from lowbit.interchange.errors import InterchangeError
 from lowbit.interchange.onnx_sheet import Order, Sheet, TensorProto, helper, onnx
 from lowbit.interchange.parameters import worths
 from lowbit.ir import Graph, Node, ops
+from lowbit.registrar import registrar
 from lowbit.spec import INT8, Parameters, QuantSpec
 
 FORM_D = "its arithmetic is TensorFlow Lite's, form D: ONNX computes form F, which ptq can make"
@@ -116,11 +117,4 @@ def element(spec: QuantSpec | None) -> int:
 
 
 RULES: dict[type, Rule] = {}
-
-
-def rule(*kinds: type) -> Callable[[Rule], Rule]:
-    def register(function: Rule) -> Rule:
-        RULES.update(dict.fromkeys(kinds, function))
-        return function
-
-    return register
+rule = registrar(RULES)

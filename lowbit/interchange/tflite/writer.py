@@ -8,6 +8,7 @@ from lowbit.interchange.errors import InterchangeError
 from lowbit.interchange.flatbuffer import Model
 from lowbit.interchange.parameters import worths
 from lowbit.ir import Graph, Node, ops, verify
+from lowbit.registrar import registrar
 from lowbit.spec import INT8, Codes, Parameters, signed
 
 SAME, VALID = 0, 1
@@ -95,14 +96,7 @@ class Writer:
 
 Rule = Callable[[Writer, Node], None]
 RULES: dict[type, Rule] = {}
-
-
-def rule(*kinds: type) -> Callable[[Rule], Rule]:
-    def register(function: Rule) -> Rule:
-        RULES.update(dict.fromkeys(kinds, function))
-        return function
-
-    return register
+rule = registrar(RULES)
 
 
 def same_padding(sides, kernel, stride, dilation):
