@@ -26,10 +26,6 @@ def bytes_by_int8(problem) -> str:
     return "" if problem.w_spec.lo >= -128 and problem.w_spec.hi <= 127 else "needs int8 weights"
 
 
-def joined_bytes(problem) -> str:
-    return joined.fits(problem) or bytes_by_int8(problem)
-
-
 def most_in_pairs(problem) -> int:
     """The largest sum of two products of codes, of which signed ones are moved by 128."""
     low = problem.x_spec.lo if problem.layout is Layout.UBYTE else -128
@@ -72,12 +68,19 @@ def few_taps(problem) -> str:
     return "" if few else f"needs {depthwise_fours.MOST_TAPS} taps at most"
 
 
+def bytes_by_dots(dot: Dot, problem) -> str:
+    narrow = dot.narrow and most_in_pairs(problem) >= 2**15
+    return bytes_by_int8(problem) or ("needs two products in 16 bits" if narrow else "")
+
+
+def joined_by_dots(dot: Dot, problem) -> str:
+    return joined.fits(problem) or bytes_by_dots(dot, problem)
+
+
 def depthwise_by_dots(dot: Dot, problem) -> str:
     """Wide vectors of few channels would be mostly padding."""
-    if why := depthwise.fits(problem) or bytes_by_int8(problem) or few_taps(problem):
+    if why := depthwise.fits(problem) or bytes_by_dots(dot, problem) or few_taps(problem):
         return why
-    if dot.narrow and most_in_pairs(problem) >= 2**15:
-        return "needs two products in 16 bits"
     spare = -problem.channels % dot.bytes
     return "needs vectors full of channels" if dot.lanes > 8 and spare >= 32 else ""
 

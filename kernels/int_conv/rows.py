@@ -44,7 +44,7 @@ def dots_row(name: str, dot: Dot, pixels: int, vectors: int) -> Kernel:
         dot.requires,
         tile=(pixels, lanes),
         pack=partial(fours.pack, lanes),
-        fits=fits.bytes_by_int8,
+        fits=partial(fits.bytes_by_dots, dot),
         bias=partial(fours.bias, dot.shift),
         codes=True,
     )
@@ -72,7 +72,7 @@ def joined_row(name: str, dot: Dot, pixels: int, vectors: int) -> Kernel:
         dot.requires,
         tile=(pixels, lanes),
         pack=partial(joined.pack, lanes),
-        fits=fits.joined_bytes,
+        fits=partial(fits.joined_by_dots, dot),
         bias=partial(joined.bias, dot.shift),
         codes=True,
     )

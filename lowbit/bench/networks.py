@@ -1,7 +1,8 @@
 """Which networks are raced, and in which forms of ours: (network, scheme) as lowbit.sweep has them.
 
 A float network and the low-bit ones of its size: Bi-Real Net is the binary ResNet-18. `exact`
-keeps first and last layers at 8 bits, so that all products are of integers.
+keeps first and last layers at 8 bits, so that all products are of integers. Where bytes are only
+multiplied by an instruction that saturates (AVX2 alone), weights of 7 bits are its exact use.
 """
 
 from dataclasses import dataclass
@@ -20,13 +21,16 @@ NETWORKS = {
         "resnet18",
         (
             ("resnet18", "ptq-w8a8"),
+            ("resnet18", "ptq-w7a8"),
             ("resnet18(exact=True)", "lsq-w4a4"),
             ("resnet18(exact=True)", "lsq-w2a2"),
             ("resnet18(exact=True)", "lsq-wta8"),
             ("birealnet18(exact=True)", "w1a1"),
         ),
     ),
-    "mobilenet_v1": Entry("mobilenet_v1", (("mobilenet_v1", "ptq-w8a8"),)),
+    "mobilenet_v1": Entry(
+        "mobilenet_v1", (("mobilenet_v1", "ptq-w8a8"), ("mobilenet_v1", "ptq-w7a8"))
+    ),
     "quicknet": Entry("quicknet", (("quicknet(exact=True)", "w1a1"),)),
 }
 
