@@ -2,10 +2,10 @@
 
 from lowbit.kernels import requantize
 from lowbit.kernels.codes import load_codes
-from lowbit.kernels.entry import inner
+from lowbit.kernels.entry import inlined, inner
 from lowbit.kernels.late import INT64, cgutils, types
 from lowbit.kernels.program import Op, vectors
-from lowbit.kernels.program.instructions import one_by_one
+from lowbit.kernels.program.instructions import instruction, operand
 from lowbit.kernels.program.vectors import LANES, load_f32, load_i32, store_i32
 from lowbit.kernels.requantize import MAGIC, lanes
 from lowbit.kernels.simd import I64, F32x16, I32x16, intrinsic, over, pointers
@@ -31,9 +31,9 @@ def times(builder, x, y):
     return builder.mul(x, y)
 
 
-@over(I32x16, I32x16, INT64)
+@over(I32x16, I32x16, I32x16)
 def shift_right(builder, x, count):
-    return builder.ashr(x, vectors.splat(builder, builder.trunc(count, vectors.I32), LANES))
+    return builder.ashr(x, count)
 
 
 @over(I32x16, I32x16, INT64)
@@ -82,78 +82,149 @@ def rounded_away(builder, x):
     return builder.sub(builder.add(whole, up), down)
 
 
-@inner
-def code(i, x):
-    """Clamped around the zero point, and moved to it."""
-    x = vectors.larger(x, vectors.fill(i.lo - i.zero))
-    x = lesser(x, vectors.fill(i.hi - i.zero))
-    return plus(x, vectors.fill(i.zero))
+@inlined
+def ends(i):
+    """The clamp around the zero point, and the zero point."""
+    return vectors.fill(i.lo - i.zero), vectors.fill(i.hi - i.zero), vectors.fill(i.zero)
 
 
-@inner
-def inside(i, x):
+@inlined
+def code(ends, x):
+    return plus(lesser(vectors.larger(x, ends[0]), ends[1]), ends[2])
+
+
+@inlined
+def inside(ends, x):
     """The clamp on floats."""
-    x = vectors.greater(x, vectors.to_float(vectors.fill(i.lo - i.zero)))
-    return vectors.smaller(x, vectors.to_float(vectors.fill(i.hi - i.zero)))
+    x = vectors.greater(x, vectors.to_float(ends[0]))
+    return vectors.smaller(x, vectors.to_float(ends[1]))
 
 
-@inner
-def from_zero(x, zero):
-    return plus(x, vectors.fill(-zero))
+# One vector of each instruction: of pixel `at`, at `a` in the scratch, from channel c on. What does
+# not depend on these is worked out once.
 
 
-@inner
-def sum_d(p, x, y):
-    room = vectors.fill(1 << p[10])
-    a = high_product(times(from_zero(x, p[0]), room), vectors.fill(p[1]), vectors.fill(p[2]))
-    b = high_product(times(from_zero(y, p[4]), room), vectors.fill(p[5]), vectors.fill(p[6]))
-    total = plus(times(a, vectors.fill(p[3])), times(b, vectors.fill(p[7])))
-    return high_product(total, vectors.fill(p[8]), vectors.fill(p[9]))
+@inlined
+def requantize_d(i, ends, none, a, at, c):
+    total = plus(load_i32(a), load_i32(at + 4 * c))
+    m, e = load_i32(i.second + 4 * c), load_i32(i.third + 4 * c)
+    return code(ends, high_product(total, m, e))
 
 
-@inner
-def sum_f(p, x, y):
-    a = times(from_zero(x, p[0]), vectors.fill(p[1]))
-    b = times(from_zero(y, p[2]), vectors.fill(p[3]))
-    half = vectors.fill(1 << (p[4] - 1))
-    return shift_right(plus(plus(a, b), half), p[4])
+@inlined
+def requantize_f(i, ends, none, a, at, c):
+    total = vectors.to_float(plus(load_i32(a), load_i32(at + 4 * c)))
+    return code(ends, rounded(inside(ends, vectors.mul(total, load_f32(i.second + 4 * c)))))
 
 
-@inner
-def step(i, op, x, at, c0, width):
-    """One instruction on one pixel."""
-    for c in range(0, width, LANES):
-        a, word = x + 4 * c, at + 4 * (c0 + c)
-        if op == Op.REQUANTIZE_D:
-            total = plus(load_i32(a), load_i32(word))
-            m, e = load_i32(i.second + 4 * (c0 + c)), load_i32(i.third + 4 * (c0 + c))
-            store_i32(a, code(i, high_product(total, m, e)), LANES)
-        elif op == Op.REQUANTIZE_F:
-            total = vectors.to_float(plus(load_i32(a), load_i32(word)))
-            scaled = vectors.mul(total, load_f32(i.second + 4 * (c0 + c)))
-            store_i32(a, code(i, rounded(inside(i, scaled))), LANES)
-        elif op == Op.QUANTIZE_D:
-            scaled = inside(i, vectors.div(load_f32(a), load_f32(word)))
-            store_i32(a, code(i, rounded_away(scaled)), LANES)
-        elif op == Op.QUANTIZE_F:
-            scaled = inside(i, vectors.mul(load_f32(a), load_f32(word)))
-            store_i32(a, code(i, rounded(scaled)), LANES)
-        elif op == Op.BYTE:
-            store_i32(a, byte(load_i32(a), i.levels), LANES)
-        elif op == Op.REQUANTIZE_WIDE:
-            y, v = load_codes(i.kind, at, c0 + c), i.second + 4 * (c0 + c)
-            constants = (load_i32(v), load_i32(v + i.step), load_i32(v + 2 * i.step))
-            total = wide_product((load_i32(a), y), constants, (i.lo - i.zero, i.hi - i.zero))
-            store_i32(a, plus(total, vectors.fill(i.zero)), LANES)
-        else:
-            y, p = load_codes(i.kind, at, c0 + c), as_i64(i.second)
-            if op == Op.ADD_D:
-                store_i32(a, code(i, sum_d(p, load_i32(a), y)), LANES)
-            elif op == Op.ADD_F:
-                store_i32(a, code(i, sum_f(p, load_i32(a), y)), LANES)
-            else:
-                product = times(from_zero(load_i32(a), p[0]), from_zero(y, p[1]))
-                store_i32(a, product, LANES)
+@inlined
+def quantize_d(i, ends, none, a, at, c):
+    return code(ends, rounded_away(inside(ends, vectors.div(load_f32(a), load_f32(at + 4 * c)))))
 
 
-run = one_by_one(step)
+@inlined
+def quantize_f(i, ends, none, a, at, c):
+    return code(ends, rounded(inside(ends, vectors.mul(load_f32(a), load_f32(at + 4 * c)))))
+
+
+@inlined
+def scales_d(i):
+    """Of x and y each minus the zero point, m, e and the sign; of their sum m and e; and 2^h."""
+    p, fill = as_i64(i.second), vectors.fill
+    x, y = (fill(-p[0]), fill(p[1]), fill(p[2]), fill(p[3])), (fill(-p[4]), fill(p[5]), fill(p[6]))
+    return *x, *y, fill(p[7]), fill(p[8]), fill(p[9]), fill(1 << p[10])
+
+
+@inlined
+def add_d(i, ends, p, a, at, c):
+    x, y = plus(load_i32(a), p[0]), plus(load_codes(i.kind, at, c), p[4])
+    x, y = high_product(times(x, p[10]), p[1], p[2]), high_product(times(y, p[10]), p[5], p[6])
+    return code(ends, high_product(plus(times(x, p[3]), times(y, p[7])), p[8], p[9]))
+
+
+@inlined
+def scales_f(i):
+    p, fill = as_i64(i.second), vectors.fill
+    half = fill(1 << (p[4] - 1))
+    return fill(-p[0]), fill(p[1]), fill(-p[2]), fill(p[3]), half, fill(p[4])
+
+
+@inlined
+def add_f(i, ends, p, a, at, c):
+    x, y = plus(load_i32(a), p[0]), plus(load_codes(i.kind, at, c), p[2])
+    total = plus(plus(times(x, p[1]), times(y, p[3])), p[4])
+    return code(ends, shift_right(total, p[5]))
+
+
+@inlined
+def zeros(i):
+    p = as_i64(i.second)
+    return vectors.fill(-p[0]), vectors.fill(-p[1])
+
+
+@inlined
+def mul_codes(i, ends, zeros, a, at, c):
+    return times(plus(load_i32(a), zeros[0]), plus(load_codes(i.kind, at, c), zeros[1]))
+
+
+@inlined
+def byte_of(i, ends, none, a, at, c):
+    return byte(load_i32(a), i.levels)
+
+
+@inlined
+def requantize_wide(i, ends, none, a, at, c):
+    v = i.second + 4 * c
+    constants = (load_i32(v), load_i32(v + i.step), load_i32(v + 2 * i.step))
+    sums = (load_i32(a), load_codes(i.kind, at, c))
+    return plus(wide_product(sums, constants, (i.lo - i.zero, i.hi - i.zero)), ends[2])
+
+
+@inlined
+def nothing(i):
+    return ()
+
+
+def loops(one, constants=nothing):
+    """Over the pixels of a run and their channels."""
+
+    @inner
+    def run_(i, scratch, first, count, c0, width, stride):
+        limits, held = ends(i), constants(i)
+        for r in range(count):
+            x, at = scratch + 4 * stride * r, operand(i, first + r)
+            for c in range(0, width, LANES):
+                a = x + 4 * c
+                store_i32(a, one(i, limits, held, a, at, c0 + c), LANES)
+
+    return run_
+
+
+run_requantize_d, run_requantize_f = loops(requantize_d), loops(requantize_f)
+run_quantize_d, run_quantize_f = loops(quantize_d), loops(quantize_f)
+run_add_d, run_add_f = loops(add_d, scales_d), loops(add_f, scales_f)
+run_mul_codes, run_byte = loops(mul_codes, zeros), loops(byte_of)
+run_requantize_wide = loops(requantize_wide)
+
+
+def run(program, scratch, first, count, c0, width, stride):
+    i = instruction(program)
+    op = i.op
+    if op == Op.REQUANTIZE_D:
+        run_requantize_d(i, scratch, first, count, c0, width, stride)
+    elif op == Op.REQUANTIZE_F:
+        run_requantize_f(i, scratch, first, count, c0, width, stride)
+    elif op == Op.QUANTIZE_D:
+        run_quantize_d(i, scratch, first, count, c0, width, stride)
+    elif op == Op.QUANTIZE_F:
+        run_quantize_f(i, scratch, first, count, c0, width, stride)
+    elif op == Op.ADD_D:
+        run_add_d(i, scratch, first, count, c0, width, stride)
+    elif op == Op.ADD_F:
+        run_add_f(i, scratch, first, count, c0, width, stride)
+    elif op == Op.MUL_CODES:
+        run_mul_codes(i, scratch, first, count, c0, width, stride)
+    elif op == Op.BYTE:
+        run_byte(i, scratch, first, count, c0, width, stride)
+    else:
+        run_requantize_wide(i, scratch, first, count, c0, width, stride)
