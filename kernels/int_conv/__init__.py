@@ -13,7 +13,6 @@ KERNELS = (
     rows.depthwise_row("int_conv_depthwise_dots", VNNI_512, 2),
     rows.depthwise_row("int_conv_depthwise_avxvnni", AVX_VNNI, 1),
     rows.depthwise_row("int_conv_depthwise_dots", VNNI_256, 2),
-    rows.depthwise_row("int_conv_depthwise_avx2", AVX2, 1),
     rows.depthwise_row("int_conv_depthwise_neon", NEON, 2),
     rows.depthwise_pairs_row(4),
     Kernel(
