@@ -77,6 +77,45 @@ def test_a_pool_between_norm_and_sign_with_negative_gamma():
     assert order.index(ops.Threshold, 1) < order.index(ops.MaxPool)  # pooled as bits
 
 
+@pytest.mark.parametrize("behind", [nn.Identity(), nn.ReLU(), nn.Flatten(1)], ids=repr)
+def test_what_is_pooled_for_a_shortcut_is_not_pooled_again(behind):
+    """Nor thresholded at the size that it had before."""
+
+    class Pooled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.pool, self.behind = nn.MaxPool2d(2), behind
+            self.conv = lnn.Conv2d(4, 4, 1, weight="ste_sign", input="ste_sign")
+
+        def forward(self, x):
+            x = self.pool(x)
+            y = self.conv(x)
+            return self.behind(x) + self.behind(y)
+
+    graph = agree(image_net(Pooled()), pixels())
+    assert kinds(graph).count(ops.MaxPool) == 1
+    assert kinds(graph).index(ops.MaxPool) < kinds(graph).index(ops.Threshold, 1)
+
+
+def test_what_is_pooled_for_snaps_alone_is_pooled_as_bits():
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.pool = nn.MaxPool2d(2)
+            self.a, self.b = (
+                lnn.Conv2d(4, 4, 1, weight="ste_sign", input=name)
+                for name in ("ste_sign", "dorefa:2")
+            )
+
+        def forward(self, x):
+            x = self.pool(x)
+            return self.a(x) + self.b(x)
+
+    graph = agree(image_net(Twice()), pixels())
+    assert kinds(graph).count(ops.MaxPool) == 2
+    assert kinds(graph).index(ops.Threshold, 1) < kinds(graph).index(ops.MaxPool)
+
+
 def test_flatten_costs_no_transpose():
     model = image_net(
         nn.Flatten(), lnn.Linear(4 * 36, 7, weight="ste_sign", input="ste_sign"), lnn.BatchNorm1d(7)

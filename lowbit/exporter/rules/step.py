@@ -5,7 +5,8 @@ reshapes), which carry values about. A mover directly on the root runs on the in
 One further on may be pulled behind the snap, or in front of the operations before it: a reshape
 if these treat all channels alike, max pooling if these never fall, since then f(max x) = max f(x).
 Where both may be, codes of few bits are moved rather than the accumulators: they are packed, and
-their thresholds are fused into the product.
+their thresholds are fused into the product. What is pooled for others anyway, such as a shortcut,
+is the root: it has fewer values.
 """
 
 from dataclasses import dataclass, replace
@@ -48,6 +49,8 @@ def walk(lowering: Lowering, snap: Node) -> tuple[Node, list[Node]]:
     path: list[Node] = []
     node = snap.args[0]
     while True:
+        if node.target in POOLS and pooled_anyway(node, path, lowering.captured.constants):
+            return node, path[::-1]
         part, source = stretch(node, lowering.captured.constants)
         if source is None:
             return node, path[::-1]
@@ -73,6 +76,22 @@ def stretch(node: Node, known) -> tuple[list[Node], Node | None]:
     inside = {n for b in branches for n in b[: b.index(shared[0])]}
     order = {n: i for i, n in enumerate(node.graph.nodes)}
     return [node, *sorted(inside, key=order.__getitem__, reverse=True)], shared[0]
+
+
+def pooled_anyway(pool: Node, path: list[Node], known) -> bool:
+    """For others than the snap at the path's end, who need values, of the pool or behind it."""
+    users = {user for node in (pool, *path) for user in node.users} - {*path}
+    return any(reads(user, known) for user in users)
+
+
+def reads(user: Node, known) -> bool:
+    """Whether it needs the values themselves, and not only the codes that a snap makes of them."""
+    asserts = not user.users and user.op != "output"
+    if user.target is SNAP or asserts:
+        return False
+    if user.target not in MOVERS and len(elementwise.moving_operands(user, known)) != 1:
+        return True
+    return any(reads(u, known) for u in user.users)
 
 
 def branch(node: Node, known) -> list[Node]:
