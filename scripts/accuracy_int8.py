@@ -42,13 +42,14 @@ CALIBRATED = {
     "int8, entropy": {"method": "entropy"},
     "int8, mse": {"method": "mse"},
     "int8, per tensor": {"per_channel": False},
+    "W7A8": {"weight_bits": 7},
     "W4A8": {"weight_bits": 4},
     "W4A8, AdaRound": {"weight_bits": 4, "adaptive": True, "bias_corrected": True},
     "W3A8": {"weight_bits": 3},
     "W3A8, AdaRound": {"weight_bits": 3, "adaptive": True, "bias_corrected": True},
     "W2A8, AdaRound": {"weight_bits": 2, "adaptive": True, "bias_corrected": True},
 }
-LARGE = ("int8", "int8, form F", "int8, per tensor", "W4A8", "W4A8, AdaRound")
+LARGE = ("int8", "int8, form F", "int8, per tensor", "W7A8", "W4A8", "W4A8, AdaRound")
 TRAINED = {
     "int8, trained": {},
     "int8, trained, learned": {"learned_ranges": True, "learned_steps": True},
