@@ -2,7 +2,7 @@
 
 from lowbit.kernels import requantize
 from lowbit.kernels.codes import load_codes
-from lowbit.kernels.entry import inlined, inner
+from lowbit.kernels.entry import inlined
 from lowbit.kernels.late import INT64, cgutils, types
 from lowbit.kernels.program import Op, vectors
 from lowbit.kernels.program.instructions import instruction, operand
@@ -186,10 +186,10 @@ def nothing(i):
 
 
 def loops(one, constants=nothing):
-    """Over the pixels of a run and their channels."""
+    """The pass of an instruction, over the pixels of a run and their channels."""
 
-    @inner
-    def run_(i, scratch, first, count, c0, width, stride):
+    def run(program, scratch, first, count, c0, width, stride):
+        i = instruction(program)
         limits, held = ends(i), constants(i)
         for r in range(count):
             x, at = scratch + 4 * stride * r, operand(i, first + r)
@@ -197,34 +197,17 @@ def loops(one, constants=nothing):
                 a = x + 4 * c
                 store_i32(a, one(i, limits, held, a, at, c0 + c), LANES)
 
-    return run_
+    return run
 
 
-run_requantize_d, run_requantize_f = loops(requantize_d), loops(requantize_f)
-run_quantize_d, run_quantize_f = loops(quantize_d), loops(quantize_f)
-run_add_d, run_add_f = loops(add_d, scales_d), loops(add_f, scales_f)
-run_mul_codes, run_byte = loops(mul_codes, zeros), loops(byte_of)
-run_requantize_wide = loops(requantize_wide)
-
-
-def run(program, scratch, first, count, c0, width, stride):
-    i = instruction(program)
-    op = i.op
-    if op == Op.REQUANTIZE_D:
-        run_requantize_d(i, scratch, first, count, c0, width, stride)
-    elif op == Op.REQUANTIZE_F:
-        run_requantize_f(i, scratch, first, count, c0, width, stride)
-    elif op == Op.QUANTIZE_D:
-        run_quantize_d(i, scratch, first, count, c0, width, stride)
-    elif op == Op.QUANTIZE_F:
-        run_quantize_f(i, scratch, first, count, c0, width, stride)
-    elif op == Op.ADD_D:
-        run_add_d(i, scratch, first, count, c0, width, stride)
-    elif op == Op.ADD_F:
-        run_add_f(i, scratch, first, count, c0, width, stride)
-    elif op == Op.MUL_CODES:
-        run_mul_codes(i, scratch, first, count, c0, width, stride)
-    elif op == Op.BYTE:
-        run_byte(i, scratch, first, count, c0, width, stride)
-    else:
-        run_requantize_wide(i, scratch, first, count, c0, width, stride)
+RUNS = {
+    Op.REQUANTIZE_D: loops(requantize_d),
+    Op.REQUANTIZE_F: loops(requantize_f),
+    Op.QUANTIZE_D: loops(quantize_d),
+    Op.QUANTIZE_F: loops(quantize_f),
+    Op.ADD_D: loops(add_d, scales_d),
+    Op.ADD_F: loops(add_f, scales_f),
+    Op.MUL_CODES: loops(mul_codes, zeros),
+    Op.BYTE: loops(byte_of),
+    Op.REQUANTIZE_WIDE: loops(requantize_wide),
+}

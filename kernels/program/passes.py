@@ -29,7 +29,7 @@ SEARCHES = between(Op.SEARCH_INT, Op.LOOKUP)
 PASSES = (
     Pass("chain", chain.run, between(Op.LOAD_WORD, Op.STORE_PLANES) - SEARCHES, joins=True),
     Pass("levels", levels.run, SEARCHES | between(Op.STEPS_INT, Op.NEAR_FLOAT)),
-    Pass("eight_bit", eight_bit.run, between(Op.REQUANTIZE_D, Op.REQUANTIZE_WIDE)),
+    *(Pass(op.name.lower(), run, frozenset({op})) for op, run in eight_bit.RUNS.items()),
     Pass("functions", functions.run, between(Op.ABS, Op.DIV_FROM)),
 )
 PASS_OF = {op: each for each in PASSES for op in each.ops}
