@@ -57,18 +57,22 @@ class Storing:
         self.shown.ended(key, outcome)
 
 
-def planned(wanted: dict[str, Config], store: Store, device: str) -> list[Job]:
-    """The jobs of these trials, and before the first that begins with a float network which the
-    store lacks, the job that trains it."""
-    jobs: dict[str, Job] = {}
+def lacking(wanted: dict[str, Config], store: Store) -> dict[str, Config]:
+    """The trials that the store lacks, and before the first that begins with a float network which
+    it lacks too, what trains that."""
+    there, lacks = store.finished(), dict[str, Config]()
     for name, config in wanted.items():
-        start, file = start_of(config), None
-        if start:
-            file = store.start(key(start))
-            if key(start) not in jobs and not store.has_start(key(start)):
-                jobs[key(start)] = Job(key(start), start, Site(store.scratch(key(start)), device))
-        jobs[name] = Job(name, config, Site(store.scratch(name), device), file)
-    return list(jobs.values())
+        if name not in there:
+            start = start_of(config)
+            if start and not store.has_start(key(start)):
+                lacks[key(start)] = start
+            lacks[name] = config
+    return lacks
+
+
+def job(name: str, config: Config, store: Store, device: str) -> Job:
+    start, site = start_of(config), Site(store.scratch(name), device)
+    return Job(name, config, site, store.start(key(start)) if start else None)
 
 
 def sweep(
@@ -80,11 +84,13 @@ def sweep(
     """
     wanted = by_key(list(configs))
     with store.locked():
-        there = store.finished().keys() & wanted.keys()
-        jobs = planned({k: c for k, c in wanted.items() if k not in there}, store, settings.device)
-        if jobs:
-            watch = Storing(store, {job.key: job.config for job in jobs}, shown)
-            EXECUTORS[settings.executor](run, jobs, watch, settings)
+        lacks = lacking(wanted, store)
+        if lacks:
+            for name, config in lacks.items():
+                if is_start(config):
+                    store.forget_start(name)
+            jobs = [job(name, config, store, settings.device) for name, config in lacks.items()]
+            EXECUTORS[settings.executor](run, jobs, Storing(store, lacks, shown), settings)
     done = {k: record for k, record in store.finished().items() if k in wanted}
     failed = {k: record for k, record in store.failed().items() if k in wanted}
-    return Swept(done, failed, len(there), store.searches())
+    return Swept(done, failed, len(wanted.keys() - lacks.keys()), store.searches())

@@ -5,7 +5,7 @@ from pathlib import Path
 from rich.console import Console
 
 from lowbit.sweep.config import by_key
-from lowbit.sweep.drive import Swept, sweep
+from lowbit.sweep.drive import Swept, lacking, sweep
 from lowbit.sweep.executors import Settings
 from lowbit.sweep.grid import Grid, Grids
 from lowbit.sweep.store import Store
@@ -28,9 +28,9 @@ def run_sweep(
     from lowbit.sweep.trial import run
 
     kept, wanted = Store(store), by_key(grid.configs())
-    skipped = len(kept.finished().keys() & wanted.keys())
+    lacks = lacking(wanted, kept)
     console = console or Console(stderr=True)
     for path, why in kept.damaged.items():
         console.print(f"{path}: {why}; it counts as not run", markup=False, style="yellow")
-    with LiveTable(wanted, skipped, console) as shown:
+    with LiveTable(lacks, console) as shown:
         return sweep([*wanted.values()], kept, run, settings, shown)

@@ -22,7 +22,7 @@ Arrays = Mapping[str, np.ndarray]
 def start_of(config: Config) -> Config | None:
     """What trains the float network that a trial begins with; None if it begins from scratch."""
     how = recipe(config["recipe"])
-    if not how.float_epochs:
+    if is_start(config) or not how.float_epochs:
         return None
     same = {name: config[name] for name in ("data", "model", "seed", "versions")}
     return {**same, "stage": "float", "recipe": how.float_part().to_json()}

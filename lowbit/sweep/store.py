@@ -103,7 +103,7 @@ class Store:
         return self.floats / f"{key}.safetensors"
 
     def has_start(self, key: str) -> bool:
-        """A damaged one goes, and is told in `damaged`: it is trained again."""
+        """A damaged one is told in `damaged`."""
         path = self.start(key)
         try:
             unpacked(path.read_bytes())
@@ -111,9 +111,12 @@ class Store:
             return False
         except ValueError as error:
             self.damaged[path] = str(error)
-            path.unlink()
             return False
         return True
+
+    def forget_start(self, key: str) -> None:
+        """No trial may begin with a damaged one."""
+        self.start(key).unlink(missing_ok=True)
 
     def save_start(self, config: Mapping[str, Any], network: bytes) -> None:
         key = digest(config)

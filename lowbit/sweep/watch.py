@@ -1,6 +1,7 @@
 """What a sweep shows while it runs: a bar a running trial, the time left, the last results.
 
-On a terminal a live picture; elsewhere a line for each trial that has ended.
+On a terminal a live picture; elsewhere a line for each trial that has ended. The time left goes by
+epochs, not by trials, of which some train much longer than others.
 """
 
 from collections import deque
@@ -9,7 +10,6 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
     TaskID,
     TextColumn,
@@ -18,10 +18,11 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from lowbit.sweep.config import Config, by_key
+from lowbit.sweep.config import Config
 from lowbit.sweep.executors import Failed, Outcome
 from lowbit.sweep.names import title
-from lowbit.sweep.start import start_of
+from lowbit.sweep.recipe import recipe
+from lowbit.sweep.start import is_start
 from lowbit.tables import table
 
 SHOWN = 12
@@ -31,10 +32,11 @@ HEADERS = ("trial", "accuracy", "bytes", "ms/image", "equal")
 class LiveTable:
     """A watch; enter it to draw on `console`."""
 
-    def __init__(self, configs: dict[str, Config], skipped: int, console: Console) -> None:
-        starts = by_key([start for c in configs.values() if (start := start_of(c))])
-        self.titles = {key: title(config) for key, config in {**starts, **configs}.items()}
-        self.starts = starts.keys()
+    def __init__(self, configs: dict[str, Config], console: Console) -> None:
+        self.titles = {key: title(config) for key, config in configs.items()}
+        self.trials = {key for key, config in configs.items() if not is_start(config)}
+        self.work = {key: epochs(config) for key, config in configs.items()}
+        self.done = dict.fromkeys(configs, 0.0)  # shares
         self.console = console
         self.rows: deque[tuple] = deque(maxlen=SHOWN)
         self.progress = Progress(
@@ -47,14 +49,15 @@ class LiveTable:
         self.whole = Progress(
             TextColumn("[bold]all trials[/]"),
             BarColumn(),
-            MofNCompleteColumn(),
+            TextColumn("{task.fields[ended]}/{task.fields[trials]}"),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
             console=console,
             speed_estimate_period=3600,
         )
-        self.all = self.whole.add_task("all", total=len(configs) - skipped)
+        count, total = len(self.trials), sum(self.work.values())
+        self.all = self.whole.add_task("all", total=total, ended=0, trials=count)
         self.tasks: dict[str, TaskID] = {}
         self.live = Live(console=console, get_renderable=self.picture, refresh_per_second=2)
 
@@ -78,19 +81,35 @@ class LiveTable:
 
     def advanced(self, key: str, share: float, what: str) -> None:
         self.progress.update(self.tasks[key], completed=share, what=what)
+        self.count(key, share)
+
+    def count(self, key: str, share: float) -> None:
+        self.done[key] = share
+        completed = sum(self.work[key] * share for key, share in self.done.items())
+        self.whole.update(self.all, completed=completed)
+
+    def ended_trials(self) -> int:
+        return sum(self.done[key] == 1.0 for key in self.trials)
 
     def ended(self, key: str, outcome: Outcome) -> None:
         if key in self.tasks:
             self.progress.remove_task(self.tasks.pop(key))
-        if key not in self.starts:
-            self.whole.advance(self.all)
+        self.count(key, 1.0)
+        if key in self.trials:
             self.rows.append(row(self.titles[key], outcome))
+            self.whole.update(self.all, ended=self.ended_trials())
         if isinstance(outcome, Failed):
             self.console.print(
                 f"{self.titles[key]} failed: {outcome.error}", markup=False, style="red"
             )
-        elif not self.console.is_terminal and key not in self.starts:
+        elif not self.console.is_terminal and key in self.trials:
             self.console.print("  ".join(map(str, self.rows[-1])), markup=False, highlight=False)
+
+
+def epochs(config: Config) -> int:
+    """What a job takes, nearly. What follows a trial's training counts as one."""
+    how = recipe(config["recipe"])
+    return how.float_epochs if is_start(config) else how.epochs + 1
 
 
 def row(title: str, outcome: Outcome) -> tuple:
