@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 TORCH_FREE = (
     "spec",
     "atomic",
+    "factory",
     "exponential",
     "ir",
     "pack",

@@ -6,8 +6,7 @@ import lowbit
 from lowbit.bench.subject import Subject, known, low_bit
 from lowbit.ir import Graph
 from lowbit.runtime import Network
-from lowbit.sweep.models import FLOAT
-from lowbit.sweep.schemes import scheme
+from lowbit.sweep.schemes import FLOAT, scheme
 
 
 def exported(subject: Subject, network: str, width: str) -> Graph:

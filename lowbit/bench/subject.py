@@ -7,8 +7,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from lowbit.factory import Factory, factory
 from lowbit.plain import plain
-from lowbit.sweep.models import Factory, build, factory, float_twin
+from lowbit.sweep.models import build, float_twin
 from lowbit.sweep.schemes import scheme
 from lowbit.zoo.architecture import architectures
 

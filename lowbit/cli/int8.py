@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import lowbit
-from lowbit.cli.models import Model, built, restored
+from lowbit.cli.models import Model
 from lowbit.cli.output import AsJson, print_json, print_lines, print_table
+from lowbit.cli.restore import built, restored
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

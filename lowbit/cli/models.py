@@ -1,8 +1,6 @@
 """Commands on a torch model: `module:name` says where it is, a checkpoint what it has learnt."""
 
 import dataclasses
-import importlib
-import sys
 from enum import StrEnum, auto
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,17 +11,16 @@ import lowbit
 from lowbit import atomic
 from lowbit.cli.images import fashion_mnist, from_file
 from lowbit.cli.output import AsJson, print_json, print_lines
+from lowbit.cli.restore import built, example, integers, restored
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
-
     from lowbit.ir import Graph
 
 Model = Annotated[
     str,
     typer.Argument(
         help="Where the model is: module:name, of a torch module or of a function that makes one "
-        "(modules in the current folder are found; for example lowbit.zoo.larq_cnn:larq_cnn), a "
+        "(modules in the current folder are found; for example mine:net, or mine:net(width=2)), a "
         "name of the zoo, or an .onnx file of floats."
     ),
 ]
@@ -142,116 +139,3 @@ def summary(
         print_json(report.to_dict())
     else:
         print_lines([str(report)])
-
-
-def integers(file: Path) -> "Graph":
-    """The graph of an exported file, or of an ONNX model that has been quantized."""
-    if file.suffix != ".onnx":
-        from lowbit import pack
-
-        return pack.load(file)
-    from lowbit.interchange import InterchangeError, from_onnx
-
-    try:
-        return from_onnx(file.read_bytes())
-    except InterchangeError as error:
-        raise ValueError(f"{file}: {error}") from None
-
-
-def example(shape: str) -> "Tensor":
-    import torch
-
-    try:
-        sides = tuple(int(side) for side in shape.split(","))
-        return torch.zeros(2, *sides)
-    except (ValueError, RuntimeError):
-        raise typer.BadParameter(f"--input-shape is sides and commas, 1,28,28: {shape}") from None
-
-
-def built(where: str) -> "nn.Module":
-    """What `module:name` names, called if it is a function or class; or a file, or of the zoo."""
-    from torch import nn
-
-    if where.endswith(".onnx"):
-        return from_onnx_file(Path(where))
-    module, colon, name = where.partition(":")
-    if not (module and colon and name):
-        return of_zoo(where)
-    sys.path.insert(0, str(Path.cwd()))
-    try:
-        found = importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name != module.split(".")[0] and error.name != module:
-            raise
-        raise ValueError(f"no module {module!r}, neither installed nor in {Path.cwd()}") from None
-    for part in name.split("."):
-        if not hasattr(found, part):
-            raise ValueError(f"{module} has no {name}")
-        found = getattr(found, part)
-    made = found if isinstance(found, nn.Module) or not callable(found) else found()
-    if not isinstance(made, nn.Module):
-        raise ValueError(f"{where} is {type(made).__name__}, not a torch module")
-    return made
-
-
-def from_onnx_file(path: Path) -> "nn.Module":
-    from lowbit.interchange import InterchangeError, float_module
-
-    try:
-        return float_module(path.read_bytes())
-    except InterchangeError as error:
-        raise ValueError(f"{path}: {error}") from None
-
-
-def of_zoo(name: str) -> "nn.Module":
-    from lowbit import zoo
-
-    if name not in zoo.list_models():
-        raise ValueError(
-            f"no model {name!r}: it is module:name, a name that `lowbit zoo list` shows, or an "
-            ".onnx file"
-        )
-    return zoo.create_model(name)
-
-
-def restored(where: str, checkpoint: Path) -> "nn.Module":
-    """The model in evaluation mode with the checkpoint's weights; nothing in it is executed."""
-    model = built(where)
-    saved = weights(checkpoint)
-    keys = set(model.state_dict())
-    if not keys & set(saved):  # a LightningModule keeps its network in an attribute, often `model`
-        saved = {name.removeprefix("model."): value for name, value in saved.items()}
-    if set(saved) != keys:
-        raise ValueError(f"{checkpoint}: not of this model: {difference(keys, set(saved))}")
-    try:
-        model.load_state_dict(saved)
-    except RuntimeError as error:
-        raise ValueError(f"{checkpoint}: not of this model: {error}") from None
-    return model.eval()
-
-
-def difference(wanted: set[str], found: set[str]) -> str:
-    missing, spare = sorted(wanted - found)[:3], sorted(found - wanted)[:3]
-    return f"it lacks {missing} and has {spare} instead"
-
-
-def weights(checkpoint: Path) -> dict[str, "Tensor"]:
-    import pickle
-
-    import safetensors
-    import torch
-    from safetensors.torch import load_file
-
-    if not checkpoint.is_file():
-        raise FileNotFoundError(2, "No such file", str(checkpoint))
-    try:
-        if checkpoint.suffix == ".safetensors":
-            return load_file(checkpoint)
-        saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, safetensors.SafetensorError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"{checkpoint}: not a checkpoint of weights alone: {reason}") from None
-    saved = saved.get("state_dict", saved) if isinstance(saved, dict) else saved
-    if not isinstance(saved, dict) or not all(isinstance(v, torch.Tensor) for v in saved.values()):
-        raise ValueError(f"{checkpoint}: holds no state_dict")
-    return saved

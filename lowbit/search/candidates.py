@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from lowbit.data import FashionMNIST
+from lowbit.factory import Factory
 from lowbit.sweep.executors.attempt import Site, Tell
-from lowbit.sweep.models import Factory, mixed, products
+from lowbit.sweep.models import mixed, products
 from lowbit.sweep.recipe import Recipe
 from lowbit.sweep.schemes import FLOAT
 from lowbit.sweep.schemes import mixed as mixed_scheme

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 import lowbit
+from lowbit.factory import factory, fitted
 from lowbit.search.candidates import candidates
 from lowbit.search.costs import measured
 from lowbit.search.pareto import Widths, best, narrowed, searched, sensitivity
@@ -15,7 +16,6 @@ from lowbit.sweep import data as datasets
 from lowbit.sweep.config import digest
 from lowbit.sweep.executors.attempt import Site
 from lowbit.sweep.machine import installed
-from lowbit.sweep.models import factory, fitted
 from lowbit.sweep.recipe import Recipe
 from lowbit.sweep.store import Store
 from lowbit.sweep.turns import Turns

@@ -6,12 +6,13 @@ from itertools import product
 from typing import Any
 
 import lowbit
+from lowbit.factory import Factory, factory, fitted
 from lowbit.kernels.barrier import PIECES
 from lowbit.sweep import data as datasets
 from lowbit.sweep.config import Config
 from lowbit.sweep.executors.attempt import one_line
 from lowbit.sweep.machine import installed
-from lowbit.sweep.models import Factory, factory, fitted, made
+from lowbit.sweep.models import made
 from lowbit.sweep.recipe import Recipe
 from lowbit.sweep.schemes import Scheme, scheme
 

@@ -4,8 +4,8 @@ runs a trial again."""
 import json
 import shlex
 
+from lowbit.factory import Factory
 from lowbit.sweep.config import Config
-from lowbit.sweep.models import Factory
 from lowbit.sweep.recipe import recipe
 from lowbit.sweep.schemes import DEFAULT, FAMILIES, FLOAT, Scheme
 from lowbit.sweep.start import is_start

@@ -14,9 +14,10 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor, nn
 
 from lowbit.data import FashionMNIST
+from lowbit.factory import Factory
 from lowbit.sweep.ddp import strategy
 from lowbit.sweep.executors.attempt import Site, Tell
-from lowbit.sweep.models import Factory, build, float_twin, lowered
+from lowbit.sweep.models import build, float_twin, lowered
 from lowbit.sweep.recipe import Recipe
 from lowbit.sweep.schemes import Scheme
 from lowbit.sweep.start import packed, unpacked

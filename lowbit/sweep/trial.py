@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 import lowbit
 from lowbit.data import FashionMNIST
+from lowbit.factory import Factory
 from lowbit.ir import Graph
 from lowbit.plain import plain
 from lowbit.sweep import data as datasets
@@ -18,7 +19,6 @@ from lowbit.sweep import latency, memory
 from lowbit.sweep.config import Config
 from lowbit.sweep.executors.attempt import Found, Site, Tell
 from lowbit.sweep.machine import device, load, machine
-from lowbit.sweep.models import Factory as Model
 from lowbit.sweep.models import float_twin
 from lowbit.sweep.quality import against_definitions, against_torch, quality, widths
 from lowbit.sweep.recipe import Recipe, recipe
@@ -80,9 +80,9 @@ def trial(config: Config, site: Site, tell: Tell, turns: Turns) -> Found:
     return Found(result, measured, network)
 
 
-def model_of(config: Config) -> Model:
+def model_of(config: Config) -> Factory:
     found = config["model"]
-    return Model(found["module"], found["name"], found["arguments"])
+    return Factory(found["module"], found["name"], found["arguments"])
 
 
 def pixels(data: FashionMNIST) -> Tensor:

@@ -92,8 +92,8 @@ def test_summary_counts(lowbit, mine):
     ("model", "weights", "message"),
     [
         ("gone:model", "weights.pt", "no module 'gone'"),
-        ("mine:gone", "weights.pt", "mine has no gone"),
-        ("mine:number", "weights.pt", "mine:number is int, not a torch module"),
+        ("mine:gone", "weights.pt", "mine has no 'gone'"),
+        ("mine:number", "weights.pt", "mine:number is int, neither a torch module"),
         ("mine:model", "gone.pt", "gone.pt: No such file"),
         ("mine:model", "other.pt", "other.pt: not of this model: it lacks ['1."),
         ("mine:model", "mine.py", "mine.py: not a checkpoint of weights alone"),

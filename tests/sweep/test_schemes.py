@@ -5,10 +5,11 @@ import shlex
 
 import pytest
 
+from lowbit.factory import factory, fitted
 from lowbit.sweep import quality
 from lowbit.sweep.config import by_key, key
 from lowbit.sweep.grid import Grid, GridError
-from lowbit.sweep.models import build, factory, fitted, float_twin
+from lowbit.sweep.models import build, float_twin
 from lowbit.sweep.names import SPELLED, command, scheme_name
 from lowbit.sweep.presets import PRESETS, QUICK
 from lowbit.sweep.recipe import Recipe, recipe
@@ -179,7 +180,7 @@ def test_every_impossible_combination_is_named(mine):
         ("larq_cnn(3)", "arguments are written"),
         ("larq_cnn(depth=3)", "unexpected keyword argument 'depth'"),
         ("gone:net", "no module 'gone', neither installed nor in"),
-        ("lowbit.zoo.larq_cnn:gone", "has no function 'gone'"),
+        ("lowbit.zoo.larq_cnn:gone", "has no 'gone'"),
     ],
 )
 def test_a_model_that_is_not_there_is_refused(model, message):

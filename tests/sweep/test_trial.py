@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import nn
 
+from lowbit.factory import factory
 from lowbit.sweep import trial
 from lowbit.sweep.executors import Found, Site
 from lowbit.sweep.grid import Grid
-from lowbit.sweep.models import factory, float_twin, holders, lowered, with_weights
+from lowbit.sweep.models import float_twin, holders, lowered, with_weights
 from lowbit.sweep.recipe import Recipe
 from lowbit.sweep.schemes import scheme
 from lowbit.sweep.start import start_of
