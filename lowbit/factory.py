@@ -120,13 +120,16 @@ def source_hash(module: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+FITTED = ("shape", "classes")
+
+
 def fitted(model: Factory, shape: list[int], classes: int) -> Factory:
     """With the data's own shape and classes, where the factory wants to know and was not told."""
     try:
         wanted = inspect.signature(function(model)).parameters
     except ValueError:
         return model  # which cannot be built, and the grid's check says why
-    known = {"shape": shape, "classes": classes}
+    known = dict(zip(FITTED, (shape, classes), strict=True))
     said = {name: value for name, value in known.items() if name in wanted}
     return replace(model, arguments={**said, **model.arguments})
 

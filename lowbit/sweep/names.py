@@ -4,7 +4,7 @@ runs a trial again."""
 import json
 import shlex
 
-from lowbit.factory import Factory
+from lowbit.factory import FITTED, Factory
 from lowbit.sweep.config import Config
 from lowbit.sweep.recipe import recipe
 from lowbit.sweep.schemes import DEFAULT, FAMILIES, FLOAT, Scheme
@@ -12,8 +12,11 @@ from lowbit.sweep.start import is_start
 
 
 def model_name(config: Config) -> str:
-    found = config["model"]
-    return str(Factory(found["module"], found["name"], found["arguments"]))
+    """Without the data's own shape and classes, which a factory that wants them is given anyway."""
+    found, data = config["model"], config["data"]
+    usual = {name: data[name] for name in FITTED}
+    said = {k: v for k, v in found["arguments"].items() if k not in usual or v != usual[k]}
+    return str(Factory(found["module"], found["name"], said))
 
 
 def spelled() -> dict[Scheme, str]:

@@ -1,7 +1,6 @@
 """Trains as the recipe says, with a checkpoint an epoch, so that a killed trial goes on."""
 
 import logging
-import time
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -27,6 +26,7 @@ from lowbit.train import (
     ClipLatentWeights,
     FashionMNISTData,
     QuantizationSchedule,
+    Stopwatch,
     recalibrate_batchnorm,
 )
 
@@ -47,21 +47,23 @@ def trained(
     """The model in evaluation mode, and the seconds that its training took, its float network's
     included."""
     torch.manual_seed(seed)
-    clock, before = Clock(tell, turns, recipe.epochs), 0.0
+    watch, before = Stopwatch(), 0.0
     if recipe.float_epochs:
         twin, before = begun(factory, site)
         model = lowered(factory, twin, scheme)
     else:
         model = build(factory, scheme)
     if recipe.epochs:
-        callbacks = [staged(recipe), *([ClipLatentWeights()] if recipe.clip else [])]
+        callbacks = [watch, Reports(tell, turns, recipe.epochs, watch), staged(recipe)]
+        if recipe.clip:
+            callbacks.append(ClipLatentWeights())
         with laid_out(model, factory):
-            fit(model, recipe, images(recipe, seed, data, recipe.ranks), site, clock, callbacks)
+            fit(model, recipe, images(recipe, seed, data, recipe.ranks), site, callbacks)
     else:
         start_steps(model, first_batches(recipe, seed, data, 1))
     if recipe.recalibrate:
         recalibrate_batchnorm(model, first_batches(recipe, seed, data, recipe.recalibrate))
-    return model.eval(), before + clock.seconds
+    return model.eval(), before + watch.seconds
 
 
 def float_network(
@@ -75,11 +77,12 @@ def float_network(
 ) -> bytes:
     """The file that trials of this recipe begin with."""
     torch.manual_seed(seed)
-    model, clock = float_twin(factory), Clock(tell, turns, recipe.float_epochs)
+    model, watch = float_twin(factory), Stopwatch()
     how = replace(recipe, epochs=recipe.float_epochs)
+    callbacks = [watch, Reports(tell, turns, how.epochs, watch)]
     with laid_out(model, factory):
-        fit(model, how, images(recipe, seed, data, recipe.ranks), site, clock, [])
-    return packed({k: v.numpy() for k, v in model.state_dict().items()}, clock.seconds)
+        fit(model, how, images(recipe, seed, data, recipe.ranks), site, callbacks)
+    return packed({k: v.numpy() for k, v in model.state_dict().items()}, watch.seconds)
 
 
 @contextmanager
@@ -123,34 +126,18 @@ def staged(recipe: Recipe) -> QuantizationSchedule:
     )
 
 
-class Clock(L.Callback):
-    """Tells how far training is, keeps its seconds in the checkpoints, and steps aside between
-    batches for whoever measures."""
+class Reports(L.Callback):
+    """Tells how far training is, and steps aside between batches for whoever measures."""
 
-    def __init__(self, tell: Tell, turns: Turns, epochs: int) -> None:
-        self.tell, self.turns, self.epochs = tell, turns, epochs
-        self.seconds, self.since = 0.0, 0.0
-
-    def on_train_start(self, trainer, pl_module) -> None:
-        self.since = time.perf_counter()
+    def __init__(self, tell: Tell, turns: Turns, epochs: int, watch: Stopwatch) -> None:
+        self.tell, self.turns, self.epochs, self.watch = tell, turns, epochs, watch
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
-        self.count()
         if batch_idx % EVERY == 0:
             share = trainer.global_step / trainer.num_training_batches / self.epochs
             self.tell(0.9 * share, f"epoch {trainer.current_epoch + 1}")
         self.turns.step_aside()
-        self.since = time.perf_counter()
-
-    def count(self) -> None:
-        now = time.perf_counter()
-        self.seconds, self.since = self.seconds + now - self.since, now
-
-    def state_dict(self) -> dict[str, float]:
-        return {"seconds": self.seconds}
-
-    def load_state_dict(self, state: dict[str, float]) -> None:
-        self.seconds = state["seconds"]
+        self.watch.go_on()
 
 
 def fit(
@@ -158,7 +145,6 @@ def fit(
     recipe: Recipe,
     source: FashionMNISTData,
     site: Site,
-    clock: Clock,
     callbacks: list[L.Callback],
 ) -> None:
     """Trains `model` in place, from its checkpoint if there is one."""
@@ -179,7 +165,7 @@ def fit(
         enable_model_summary=False,
         enable_progress_bar=False,
         num_sanity_val_steps=0,
-        callbacks=[clock, *callbacks, *(kept if done.parent.is_dir() else [])],
+        callbacks=[*callbacks, *(kept if done.parent.is_dir() else [])],
     )
     task = Classifier(
         model,

@@ -100,10 +100,14 @@ class LiveTable:
             self.whole.update(self.all, ended=self.ended_trials())
         if isinstance(outcome, Failed):
             self.console.print(
-                f"{self.titles[key]} failed: {outcome.error}", markup=False, style="red"
+                f"{self.titles[key]} failed: {outcome.error}",
+                markup=False,
+                style="red",
+                soft_wrap=True,
             )
         elif not self.console.is_terminal and key in self.trials:
-            self.console.print("  ".join(map(str, self.rows[-1])), markup=False, highlight=False)
+            text = "  ".join(map(str, self.rows[-1]))
+            self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def epochs(config: Config) -> int:

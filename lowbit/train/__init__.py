@@ -20,6 +20,7 @@ from lowbit.train.fashion_mnist import FashionMNISTData
 from lowbit.train.monitors import FlipRateMonitor, SaturationMonitor
 from lowbit.train.qat import QuantizationAwareTraining
 from lowbit.train.schedule import QuantizationSchedule
+from lowbit.train.stopwatch import Stopwatch
 
 __all__ = [
     "Batches",
@@ -33,5 +34,6 @@ __all__ = [
     "QuantizationSchedule",
     "SaturationMonitor",
     "Shard",
+    "Stopwatch",
     "recalibrate_batchnorm",
 ]

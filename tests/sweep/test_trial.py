@@ -15,7 +15,7 @@ from lowbit.sweep.models import float_twin, holders, lowered, with_weights
 from lowbit.sweep.recipe import Recipe
 from lowbit.sweep.schemes import scheme
 from lowbit.sweep.start import start_of
-from lowbit.sweep.train import Clock
+from lowbit.sweep.train import Reports
 
 MODEL = "larq_cnn(widths=[8, 8, 8], dense=16)"
 TINY = Recipe(epochs=2, train_images=512, recalibrate=2)
@@ -76,7 +76,7 @@ def test_a_killed_trial_goes_on_to_the_same_result(tmp_path, monkeypatch):
         if trainer.current_epoch == 1:
             raise SystemExit("killed in the second epoch")
 
-    monkeypatch.setattr(Clock, "on_train_batch_end", killed)
+    monkeypatch.setattr(Reports, "on_train_batch_end", killed)
     with pytest.raises(SystemExit):
         ran(config("w2a2"), tmp_path)
     monkeypatch.undo()

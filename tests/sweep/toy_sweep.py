@@ -38,7 +38,7 @@ def config(number: int) -> dict:
         "scheme": {"weight": weight, "input": input, "first": None, "last": None},
         "recipe": {"epochs": 1, "float_epochs": number % len(SCHEMES) % 2},
         "seed": number // len(SCHEMES),
-        "data": {"name": "toy", "sha256": "0"},
+        "data": {"name": "toy", "sha256": "0", "shape": [1, 1], "classes": 2},
         "measure": {"threads": [1], "batches": [1], "rounds": 1},
         "versions": {"lowbit": "0", "torch": "0"},
     }

@@ -1,6 +1,5 @@
 """A recipe's stages, one after the other, each resumed from its last epoch."""
 
-import time
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +16,7 @@ from lowbit.train import (
     ClipLatentWeights,
     FashionMNISTData,
     QuantizationSchedule,
+    Stopwatch,
     recalibrate_batchnorm,
 )
 from lowbit.zoo.making.recipe import Recipe, Stage, new_model
@@ -65,25 +65,6 @@ def usable(precision: Precision) -> Precision:
     float32. A card's cost says which it was."""
     fast = torch.cuda.is_available() or {"avx512bf16", "amx-bf16", "bf16"} & cpu.features()
     return precision if fast else "32-true"
-
-
-class Stopwatch(L.Callback):
-    """The seconds of a stage, kept in its checkpoints: a resumed run counts them all."""
-
-    def __init__(self) -> None:
-        self.seconds, self.since = 0.0, 0.0
-
-    def on_train_epoch_start(self, trainer, pl_module) -> None:
-        self.since = time.monotonic()
-
-    def on_train_epoch_end(self, trainer, pl_module) -> None:
-        self.seconds += time.monotonic() - self.since
-
-    def state_dict(self) -> dict[str, float]:
-        return {"seconds": self.seconds}
-
-    def load_state_dict(self, state: dict[str, float]) -> None:
-        self.seconds = state["seconds"]
 
 
 def in_memory(model: nn.Module, order: torch.memory_format) -> None:
