@@ -6,8 +6,9 @@ from pathlib import Path
 
 from lowbit.sweep.config import Config, by_key, key
 from lowbit.sweep.executors import EXECUTORS, Failed, Job, Outcome, Run, Settings, Site, Watch
+from lowbit.sweep.record import Record
 from lowbit.sweep.start import is_start, start_of
-from lowbit.sweep.store import Record, Store
+from lowbit.sweep.store import Store
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ machines' stores are merged by copying the files of one into the other.
 import contextlib
 import errno
 import fcntl
-import json
 import os
 import re
 import shutil
@@ -26,9 +25,9 @@ from typing import Any
 
 from lowbit.atomic import UNFINISHED, write
 from lowbit.sweep.config import digest
+from lowbit.sweep.record import Record, parse, serialize
 from lowbit.sweep.start import unpacked
 
-Record = dict[str, Any]
 NAME = re.compile(r"[0-9a-f]{64}\.json")
 
 
@@ -175,30 +174,6 @@ def take(file, folder: Path) -> None:
     file.truncate(0)
     file.write(f"process {os.getpid()} on {os.uname().nodename}")
     file.flush()
-
-
-def serialize(record: Mapping[str, Any]) -> bytes:
-    """The record with a hash over it, by which a copy that was cut off is known."""
-    key = digest(record["config"])
-    body = {**record, "key": key}
-    text = json.dumps({**body, "sha256": digest(body)}, indent=1, sort_keys=True, allow_nan=False)
-    return (text + "\n").encode()
-
-
-def parse(data: bytes, key: str) -> Record:
-    """The record in the bytes of `<key>.json`; ValueError if it is not whole, or not that one."""
-    try:
-        record = json.loads(data)
-    except ValueError:
-        raise ValueError("not whole JSON") from None
-    if not isinstance(record, dict) or not isinstance(record.get("config"), dict):
-        raise ValueError("not a trial")
-    said = record.pop("sha256", None)
-    if said != digest(record):
-        raise ValueError("its checksum is wrong")
-    if record.get("key") != key or digest(record["config"]) != key:
-        raise ValueError("its name is not the hash of its configuration")
-    return record
 
 
 @contextlib.contextmanager

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from lowbit.sweep import store as storing
 from lowbit.sweep.config import by_key, canonical, key
-from lowbit.sweep.store import Store, StoreError, parse, serialize
+from lowbit.sweep.record import parse, serialize
+from lowbit.sweep.store import Store, StoreError
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 FINITE = SCALARS.filter(lambda x: x not in (float("inf"), float("-inf")))

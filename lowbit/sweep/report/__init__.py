@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lowbit import atomic
-from lowbit.sweep.store import Record
+from lowbit.sweep.record import Record
 
 MISSING = 'the report needs {}: pip install "lowbit[report]"'
 

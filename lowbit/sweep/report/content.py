@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lowbit.sweep.record import Record
 from lowbit.sweep.report import panels, tables
 from lowbit.sweep.report.rows import groups, rows
 from lowbit.sweep.report.search import sensitivities
 from lowbit.sweep.report.search import table as search_table
-from lowbit.sweep.store import Record
 
 NOTES = (
     "accuracy: of the exported file, run by lowbit's integer runtime on the whole test set.",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lowbit.sweep.names import command, model_name, recipe_name, scheme_name
-from lowbit.sweep.store import Record
+from lowbit.sweep.record import Record
 
 # Columns that differ when the same trial is run again.
 TIMED = (

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 
 from lowbit.sweep.names import model_name
+from lowbit.sweep.record import Record
 from lowbit.sweep.report.front import front
 from lowbit.sweep.report.panels import HeatMap
 from lowbit.sweep.report.tables import Table
-from lowbit.sweep.store import Record
 
 
 def sensitivities(records: Iterable[Record]) -> list[HeatMap]:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from lowbit.sweep.names import title
+from lowbit.sweep.record import Record
 from lowbit.sweep.report.panels import Scatter
 from lowbit.sweep.report.rows import Group
-from lowbit.sweep.store import Record
 
 
 @dataclass(frozen=True, slots=True)
