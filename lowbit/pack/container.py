@@ -9,7 +9,7 @@ import safetensors
 from safetensors.numpy import save as to_bytes
 
 from lowbit.ir import TensorType
-from lowbit.pack import bits
+from lowbit.pack import bits, lines
 
 KEY = "lowbit"
 DIGITS = 64  # of a sha256
@@ -31,11 +31,20 @@ def demand(condition: bool, rule: str) -> None:
 
 
 def payload_bytes(type_: TensorType) -> int:
-    """What a constant takes in the file."""
+    """What a constant takes in the file, or would at most if its values are not known."""
+    if type_.value is not None:
+        return stored(type_).nbytes
     count = math.prod(type_.shape)
-    if type_.spec is not None:
-        return bits.size(count, type_.spec)
-    return count * (HALF if halved(type_) else SINGLE).itemsize
+    return bits.size(count, type_.spec) if type_.spec else count * SINGLE.itemsize
+
+
+def stored(type_: TensorType) -> np.ndarray:
+    """A constant as the file has it: codes as uint8, in rows where `lines` are shorter."""
+    assert type_.value is not None
+    if type_.spec is None:
+        return type_.value.astype(HALF) if halved(type_) else type_.value
+    rows = lines.packed(type_.value, type_.spec)
+    return bits.packed(type_.value, type_.spec) if rows is None else rows
 
 
 def halved(type_: TensorType) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from lowbit.ir import Graph, InvalidGraph, TensorType, verify
-from lowbit.pack import bits, schema
+from lowbit.pack import bits, lines, schema
 from lowbit.pack.container import (
     HALF,
     SINGLE,
@@ -16,9 +16,9 @@ from lowbit.pack.container import (
     decode,
     demand,
     halved,
-    payload_bytes,
     split,
 )
+from lowbit.spec import QuantSpec
 
 KEYS = {"format", "inputs", "constants", "nodes", "outputs", "notes"}
 MAX_FILE = 2 * 2**30
@@ -86,13 +86,21 @@ def constant(name: str, type_: TensorType, data: np.ndarray) -> TensorType:
     if type_.spec is None:
         return floats(name, type_, data)
     demand(data.dtype == np.uint8, f"{name!r:.80} is stored as bytes")
-    demand(data.nbytes == payload_bytes(type_), f"{name!r:.80} has the bytes of its shape")
-    demand(data.ndim == 1, f"{name!r:.80} is stored as a row of bytes")
     try:
-        codes = bits.unpacked(data, math.prod(type_.shape), type_.spec)
+        codes = unpacked(data, type_.shape, type_.spec)
     except (ValueError, OverflowError) as error:
         raise FormatError(f"{name!r:.80}: {error}") from None
-    return TensorType(type_.shape, type_.spec, codes.reshape(type_.shape))
+    return TensorType(type_.shape, type_.spec, codes.reshape(type_.shape).astype(type_.dtype))
+
+
+def unpacked(data: np.ndarray, shape: tuple[int, ...], spec: QuantSpec) -> np.ndarray:
+    """A row of bytes is a stream of bits; rows of bytes are lines."""
+    if data.ndim == 2:
+        return lines.unpacked(data, shape, spec)
+    count = math.prod(shape)
+    if data.shape != (bits.size(count, spec),):
+        raise ValueError("it has the bytes of its shape")
+    return bits.unpacked(data, count, spec)
 
 
 def floats(name: str, type_: TensorType, data: np.ndarray) -> TensorType:

@@ -5,11 +5,9 @@ import json
 import typing
 from pathlib import Path
 
-import numpy as np
-
 from lowbit import atomic
 from lowbit.ir import Graph, Node, TensorType, verify
-from lowbit.pack import bits, container
+from lowbit.pack import container
 from lowbit.pack.read import parse
 from lowbit.pack.schema import FORMAT, NAMED, attribute_types
 
@@ -23,17 +21,10 @@ def serialize(graph: Graph) -> bytes:
     """The file's bytes, read back once: what `parse` would refuse is never written."""
     verify(graph)
     text = json.dumps(describe(graph), sort_keys=True, separators=(",", ":"))
-    tensors = {name: stored(type_) for name, type_ in graph.constants.items()}
+    tensors = {name: container.stored(type_) for name, type_ in graph.constants.items()}
     data = container.join(text, tensors)
     parse(data)
     return data
-
-
-def stored(type_: TensorType) -> np.ndarray:
-    assert type_.value is not None
-    if type_.spec is not None:
-        return bits.packed(type_.value, type_.spec)
-    return type_.value.astype(container.HALF) if container.halved(type_) else type_.value
 
 
 def describe(graph: Graph) -> dict[str, object]:

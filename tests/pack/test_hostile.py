@@ -141,7 +141,7 @@ HOSTILE = {
     "a bit in the tail": (store("stem", reach_into_the_tail), "last byte is filled with zeros"),
     "an index past the alphabet": (store("head", lambda row: row | 3), "it keeps to"),
     "a row too short": (store("stem", lambda row: row[:-1]), "the bytes of its shape"),
-    "a row that is a matrix": (store("stem", lambda row: row[:, None]), "a row of bytes"),
+    "a row that is a matrix": (store("stem", lambda row: row[:, None]), "the bytes of its shape"),
     "an empty tensor": (store("stem", lambda row: row[:0]), "is no shape"),
     "a tensor of 40 sides": (store("stem", lambda row: row.reshape(-1, *[1] * 39)), "is no shape"),
     "doubles": (
