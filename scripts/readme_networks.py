@@ -10,11 +10,26 @@ from math import prod
 from pathlib import Path
 from statistics import fmean, stdev
 
+from readme_markdown import titled
+
 from lowbit.sweep.presets import PRESETS
+from lowbit.sweep.report import svg
+from lowbit.sweep.report.panels import scatters
+from lowbit.sweep.report.rows import groups
 
 Row = dict[str, str]
 Lines = list[list[str]]
+DRAWN = {"bytes": "Accuracy against bytes", "latency_batch1": "Accuracy against time"}
+FLOATS = ("accuracy", "equal", "bytes", "ms", "torch_ms")
+TYPES: dict[str, type] = dict.fromkeys(FLOATS, float) | {"threads": int, "batch": int}
 SWEEPS = {"quick": "`lowbit sweep --quick`", "full": "`lowbit sweep --full`"}
+
+
+def races(folder: Path) -> Iterator[str]:
+    """The newest of each number of threads."""
+    found = sorted(folder.glob("models_*.csv"), key=lambda path: path.stem.split("_")[2])
+    for path in {path.stem.split("_")[-1]: path for path in found}.values():
+        yield from (titled(*race) for race in models(path))
 
 
 def models(path: Path) -> Iterator[tuple[str, list[str], Lines]]:
@@ -46,6 +61,30 @@ def contestant(row: Row, eager: float) -> list[str]:
         f"{eager / time:.1f}x",
         f"{size:,}" if size else "",
     ]
+
+
+def sweeps(folder: Path) -> Iterator[str]:
+    for path in sorted(folder.glob("sweep_*.csv")):
+        yield pictures(path)
+        yield titled(*sweep(path))
+
+
+def pictures(path: Path) -> str:
+    return "\n".join(
+        f"![{what}](scripts/results/{path.stem}_{name}.svg)" for name, what in DRAWN.items()
+    )
+
+
+def drawn(folder: Path) -> None:
+    """Draws every sweep as its report does."""
+    for path in folder.glob("sweep_*.csv"):
+        panels = {panel.name: panel for panel in scatters(groups(map(typed, read(path))))}
+        for name in DRAWN:
+            (folder / f"{path.stem}_{name}.svg").write_text(svg.scatter(panels[name]))
+
+
+def typed(row: Row) -> dict[str, str | int | float]:
+    return {name: TYPES.get(name, str)(value) for name, value in row.items()}
 
 
 def sweep(path: Path) -> tuple[str, list[str], Lines]:

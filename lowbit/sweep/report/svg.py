@@ -7,6 +7,7 @@ import matplotlib as mpl
 
 mpl.use("agg")
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from lowbit.sweep.report.panels import HeatMap, Scatter
 
@@ -35,6 +36,9 @@ def scatter(panel: Scatter) -> str:
     xs, ys = zip(*front, strict=True)
     axes.step(xs, ys, where="post", color="0.6", linewidth=1, zorder=0, label="Pareto front")
     axes.set(xscale="log", xlabel=panel.label, ylabel="test accuracy, %", title=panel.title)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.grid(True, color="0.9", linewidth=0.5, zorder=0)
     axes.legend(loc="lower right")
     return text(figure)
