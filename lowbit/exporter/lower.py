@@ -178,11 +178,23 @@ class Lowering:
                 raise refuse(node, f"a constant of shape {array.shape} has a batch axis")
             array = array[0]
         array = array.reshape((1,) * (rank - array.ndim) + array.shape).transpose(data.axes)
+        array = once(array, data.shape)
         while array.ndim and array.shape[0] == 1:
             array = array[0]
         if not np.isfinite(array).all():
             raise refuse(node, "a constant is NaN or infinite: the model has diverged")
         return self.constant(array, None, f"{node.name}.constant")
+
+
+def once(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """What repeats itself along an axis before the last is left to broadcasting, if the operand, of
+    this shape, has that side itself: a layer's offset reaches every place of an image alike."""
+    for axis in range(array.ndim - 1):
+        first = array.take([0], axis)
+        same = array.view(np.int32) == first.view(np.int32)  # 0.0 and -0.0 are two numbers
+        if same.all() and array.shape[axis] == shape[axis]:
+            array = first
+    return array
 
 
 Rule = Callable[[Lowering, Node], Value]

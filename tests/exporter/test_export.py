@@ -244,3 +244,41 @@ def test_refusals(make, words):
 def test_integer_inputs_of_other_types_are_refused():
     with pytest.raises(ExportError, match=r"an input is float32 or uint8, not torch\.int64"):
         export(nn.Flatten().eval(), torch.zeros(2, 1, 3, dtype=torch.int64))
+
+
+class Adds(nn.Module):
+    """A constant of these values to what a layer gives."""
+
+    def __init__(self, values: torch.Tensor, *behind: nn.Module) -> None:
+        super().__init__()
+        self.body = image_net(*behind)
+        self.values = nn.Buffer(values)
+
+    def forward(self, x):
+        return self.body(x) + self.values
+
+
+def kept(model: Adds) -> tuple[int, ...]:
+    """The shape of the constant in the graph."""
+    graph = agree(model.eval(), pixels())
+    assert isinstance(graph.nodes[-1].op, ops.Transpose)
+    return graph.constants[graph.nodes[-2].inputs[1]].shape
+
+
+def test_a_constant_that_is_the_same_at_every_place_is_kept_once():
+    per_channel = torch.randn(1, 4, 1, 1)
+    assert kept(Adds(per_channel.expand(1, 4, 6, 6).contiguous())) == (4,)
+    columns = per_channel + torch.arange(6.0)
+    assert kept(Adds(columns.expand(1, 4, 6, 6).contiguous())) == (6, 4)
+    rows = per_channel + torch.arange(6.0)[:, None]
+    assert kept(Adds(rows.expand(1, 4, 6, 6).contiguous())) == (6, 1, 4)
+
+
+def test_two_zeros_are_two_numbers():
+    zeros = torch.zeros(1, 4, 6, 6)
+    zeros[..., 3] = -0.0
+    assert kept(Adds(zeros)) == (6, 4)
+
+
+def test_a_constant_that_makes_a_tensor_larger_keeps_its_sides():
+    assert kept(Adds(torch.ones(1, 4, 3, 3), nn.AvgPool2d(6))) == (3, 3, 4)
