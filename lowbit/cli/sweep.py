@@ -60,6 +60,12 @@ def sweep(
     only_report: Annotated[
         bool, typer.Option("--only-report", help="Run nothing: report all that the store holds.")
     ] = False,
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--time-again", help="Run nothing: measure the times of all that the store holds anew."
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train at many bit-widths; report accuracy against bytes and measured time.
@@ -68,8 +74,8 @@ def sweep(
     merged by copying their stores together. Exits with status 1 if a trial failed.
     """
     console = Console(stderr=True)
-    if only_report:
-        swept = stored(store)
+    if only_report or again:
+        swept = stored(store, again, console)
     else:
         axes = {"schemes": scheme, "models": model, "recipes": recipes(recipe), "seeds": seed}
         timing = {"batches": numbers(batch), "threads": numbers(threads), "rounds": rounds}
@@ -149,13 +155,17 @@ def run(grid: "Grid | Grids", store: Path, settings, console: Console) -> "Swept
         raise
 
 
-def stored(folder: Path) -> "Swept":
+def stored(folder: Path, again: bool, console: Console) -> "Swept":
     from lowbit.sweep import Store, Swept
 
     kept = Store(folder)
-    done = kept.finished()
-    if not done:
+    if not kept.finished():
         raise ValueError(f"{folder}: no finished trials there")
+    if again:
+        from lowbit.sweep.again import time_again
+
+        time_again(kept, console)
+    done = kept.finished()
     return Swept(done, kept.failed(), len(done), kept.searches())
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lowbit.cli import main
+from lowbit.sweep import Store
 
 OPTIONS = (
     *("--model", "larq_cnn(widths=[8, 8, 8], dense=16)", "--data", "fashion_mnist_subset"),
@@ -45,6 +46,25 @@ def test_a_sweep_ends_in_a_report(sweep):
     status, out, _ = sweep("--only-report", "--store", "store")
     assert status == 0
     assert "2 trials" in out
+
+
+def test_times_are_measured_again_and_nothing_else_changes(sweep):
+    pytest.importorskip("plotly", reason="the report's extra is not installed")
+    status, *_ = sweep("--scheme", "w1a1", "--scheme", "float", *OPTIONS)
+    assert status == 0
+    kept = Store("store")
+    before = kept.finished()
+    _, without = before
+    (kept.networks / f"{without}.safetensors").unlink()
+    status, _, err = sweep("--time-again", "--store", "store")
+    assert status == 0
+    assert "1 of 2 trials have no file in store/networks and keep their times" in " ".join(
+        err.split()
+    )
+    after = kept.finished()
+    assert {k: v["result"] for k, v in after.items()} == {k: v["result"] for k, v in before.items()}
+    timed = [key for key in after if after[key]["measured"] != before[key]["measured"]]
+    assert timed == [key for key in after if key != without]
 
 
 BROKEN = """
