@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lowbit.sweep.report.front import front
-from lowbit.sweep.report.rows import TIMED, groups, rows
+from lowbit.sweep.report.rows import Mean, TIMED, groups, rows
 from lowbit.sweep.report.tables import TRIAL
 
 POINTS = st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)))
@@ -84,6 +84,11 @@ def test_groups_are_over_seeds(swept):
         ]
         assert g.accuracy.value == statistics.fmean(members)
         assert g.accuracy.spread == statistics.stdev(members)
+
+
+def test_one_seed_has_no_spread():
+    assert f"{Mean.of([0.25, 0.75]):.1%}" == "50.0%\u00a0±\u00a035.4%"
+    assert f"{Mean.of([0.5]):.1%}" == "50.0%"
 
 
 def assert_table_is_the_stores(text: str, swept) -> None:

@@ -40,8 +40,8 @@ def add_points(figure: go.Figure, panel: Scatter, points: list[Group], name: str
     figure.add_scatter(
         x=[panel.x(p).value for p in points],
         y=[100 * p.accuracy.value for p in points],
-        error_x={"array": [panel.x(p).spread for p in points]},
-        error_y={"array": [100 * p.accuracy.spread for p in points]},
+        error_x={"array": [panel.x(p).spread or 0 for p in points]},
+        error_y={"array": [100 * (p.accuracy.spread or 0) for p in points]},
         mode="markers+text",
         text=[p.scheme if p in panel.best else "" for p in points],
         textposition="top center",
@@ -56,7 +56,7 @@ def hover(p: Group) -> str:
     return "<br>".join(
         [
             f"<b>{p.scheme}</b> {p.model}",
-            f"accuracy {p.accuracy.value:.2%} ± {p.accuracy.spread:.2%}, {p.seeds} seeds",
+            f"accuracy {p.accuracy:.2%}, seeds: {p.seeds}",
             f"{p.bytes.value:,.0f} bytes",
             f"{p.ms.value:.4f} ms an image, {p.batch} at a time",
             f"torch, float: {p.torch_ms.value:.4f} ms",

@@ -88,15 +88,20 @@ def when(record: Record, times: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """The mean over seeds, and their standard deviation (0 for one seed)."""
+    """The mean over seeds, and their standard deviation, which one seed does not have."""
 
     value: float
-    spread: float
+    spread: float | None
 
     @classmethod
     def of(cls, values: list[float]) -> "Mean":
-        spread = statistics.stdev(values) if len(values) > 1 else 0.0
+        spread = statistics.stdev(values) if len(values) > 1 else None
         return cls(statistics.fmean(values), spread)
+
+    def __format__(self, form: str) -> str:
+        """f"{mean:.2%}" is 92.25% ± 0.10%, in one line wherever it stands."""
+        spread = "" if self.spread is None else f"\u00a0±\u00a0{self.spread:{form}}"
+        return f"{self.value:{form}}{spread}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ def scatter(panel: Scatter) -> str:
             x.value,
             100 * y.value,
             xerr=x.spread or None,
-            yerr=100 * y.spread or None,
+            yerr=100 * y.spread if y.spread else None,
             fmt="o",
             color="C0" if point in panel.best else "0.7",
             capsize=3,

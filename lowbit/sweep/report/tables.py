@@ -60,9 +60,9 @@ def scheme(g: Group, panels: Sequence[Scatter]) -> list[str]:
     best = dict.fromkeys("size" if p.cost == "bytes" else "time" for p in panels if g in p.best)
     return [
         *(g.model, g.scheme, words(g.recipe), str(g.threads), str(g.batch), str(g.seeds)),
-        f"{g.accuracy.value:.2%}\u00a0±\u00a0{g.accuracy.spread:.2%}",
+        f"{g.accuracy:.2%}",
         f"{g.bytes.value:,.0f}",
-        f"{g.ms.value:.4f}\u00a0±\u00a0{g.ms.spread:.4f}",
+        f"{g.ms:.4f}",
         f"{g.torch_ms.value:.4f}",
         f"{g.torch_ms.value / g.ms.value:.1f}x",
         f"{g.equal:.2%}",
