@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lowbit.sweep.report.front import front
-from lowbit.sweep.report.rows import Mean, TIMED, groups, rows
+from lowbit.sweep.report.rows import TIMED, Mean, groups, rows
 from lowbit.sweep.report.tables import TRIAL
 
 POINTS = st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)))
