@@ -1,9 +1,13 @@
 """Codes as a stream of bits: the index of each code, least significant bit first."""
 
+import math
+
 import numpy as np
 
 from lowbit.ir.types import storage
 from lowbit.spec import QuantSpec
+
+SIZE = "it has the bytes of its shape"
 
 
 def width(spec: QuantSpec) -> int:
@@ -25,9 +29,12 @@ def packed(codes: np.ndarray, spec: QuantSpec) -> np.ndarray:
     return np.packbits(stream, bitorder="little")
 
 
-def unpacked(data: np.ndarray, count: int, spec: QuantSpec) -> np.ndarray:
-    """The codes of `count` indices; ValueError if an index or the last byte is not as written."""
-    every = width(spec)
+def unpacked(data: np.ndarray, shape: tuple[int, ...], spec: QuantSpec) -> np.ndarray:
+    """The codes, in a row. ValueError if `data` are not the bytes of this shape, or an index or the
+    last byte is not as written."""
+    every, count = width(spec), math.prod(shape)
+    if data.shape != (size(count, spec),):
+        raise ValueError(SIZE)
     index = data[:count] if every == 8 else indices(data, count, every)
     if spec.levels < 2**every and (index >= spec.levels).any():
         raise ValueError(f"it keeps to {spec}")

@@ -39,12 +39,14 @@ def payload_bytes(type_: TensorType) -> int:
 
 
 def stored(type_: TensorType) -> np.ndarray:
-    """A constant as the file has it: codes as uint8, in rows where `lines` are shorter."""
+    """A constant as the file has it: codes as uint8, floats as such; in rows of uint8 where `lines`
+    are shorter."""
     assert type_.value is not None
-    if type_.spec is None:
-        return type_.value.astype(HALF) if halved(type_) else type_.value
-    rows = lines.packed(type_.value, type_.spec)
-    return bits.packed(type_.value, type_.spec) if rows is None else rows
+    if halved(type_):
+        return type_.value.astype(HALF)
+    if (rows := lines.packed(type_.value, type_.spec)) is not None:
+        return rows
+    return type_.value if type_.spec is None else bits.packed(type_.value, type_.spec)
 
 
 def halved(type_: TensorType) -> bool:

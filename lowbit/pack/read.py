@@ -18,7 +18,6 @@ from lowbit.pack.container import (
     halved,
     split,
 )
-from lowbit.spec import QuantSpec
 
 KEYS = {"format", "inputs", "constants", "nodes", "outputs", "notes"}
 MAX_FILE = 2 * 2**30
@@ -83,24 +82,16 @@ def constants(declared: dict[str, TensorType], tensors: Tensors) -> dict[str, Te
 
 
 def constant(name: str, type_: TensorType, data: np.ndarray) -> TensorType:
-    if type_.spec is None:
+    """A row of bytes is a stream of bits; rows of bytes are lines, of codes or of floats."""
+    in_rows = data.dtype == np.uint8 and data.ndim == 2
+    if type_.spec is None and not in_rows:
         return floats(name, type_, data)
     demand(data.dtype == np.uint8, f"{name!r:.80} is stored as bytes")
     try:
-        codes = unpacked(data, type_.shape, type_.spec)
+        values = (lines if in_rows else bits).unpacked(data, type_.shape, type_.spec)
     except (ValueError, OverflowError) as error:
         raise FormatError(f"{name!r:.80}: {error}") from None
-    return TensorType(type_.shape, type_.spec, codes.reshape(type_.shape).astype(type_.dtype))
-
-
-def unpacked(data: np.ndarray, shape: tuple[int, ...], spec: QuantSpec) -> np.ndarray:
-    """A row of bytes is a stream of bits; rows of bytes are lines."""
-    if data.ndim == 2:
-        return lines.unpacked(data, shape, spec)
-    count = math.prod(shape)
-    if data.shape != (bits.size(count, spec),):
-        raise ValueError("it has the bytes of its shape")
-    return bits.unpacked(data, count, spec)
+    return TensorType(type_.shape, type_.spec, values.reshape(type_.shape).astype(type_.dtype))
 
 
 def floats(name: str, type_: TensorType, data: np.ndarray) -> TensorType:
