@@ -32,9 +32,11 @@ def demand(condition: bool, rule: str) -> None:
 
 def payload_bytes(type_: TensorType) -> int:
     """What a constant takes in the file, or would at most if its values are not known."""
-    if type_.value is not None:
-        return stored(type_).nbytes
     count = math.prod(type_.shape)
+    if halved(type_):
+        return count * HALF.itemsize
+    if type_.value is not None and (rows := lines.packed(type_.value, type_.spec)) is not None:
+        return rows.nbytes
     return bits.size(count, type_.spec) if type_.spec else count * SINGLE.itemsize
 
 

@@ -16,20 +16,25 @@ Either is a row of bytes: a and b, least significant byte first (integers: 6 byt
 complement), and the e behind them, w bits each in the order that `bits` has. The writer lays the
 line through the first and the last number, of integers those inside the alphabet, and lowers it
 until no e is negative. Where rows are no lines, w is so large that the matrix is shorter as it is.
+A matrix has 8 to 256 columns: from fewer, w would not follow, and of more, a small file could ask
+for a large one.
 """
 
 import numpy as np
 
+from lowbit.ir.types import storage
 from lowbit.pack import bits, lines_of_codes, lines_of_floats
 from lowbit.pack.bits import SIZE
-from lowbit.pack.rows import FEWEST
 from lowbit.spec import QuantSpec
+
+FEWEST, MOST = 8, 256  # columns
+AT_A_TIME = 4096  # rows
 
 
 def packed(values: np.ndarray, spec: QuantSpec | None) -> np.ndarray | None:
     """A row of bytes for each of `values`, codes of `spec` or float32; None if that is no line, or
     no shorter."""
-    if values.ndim != 2 or values.shape[1] < FEWEST or (values[:, 1:] < values[:, :-1]).any():
+    if not sized(values.shape) or (values[:, 1:] < values[:, :-1]).any():
         return None
     if spec is None:
         rows, plain = lines_of_floats.packed(values), values.nbytes
@@ -39,9 +44,18 @@ def packed(values: np.ndarray, spec: QuantSpec | None) -> np.ndarray | None:
 
 
 def unpacked(data: np.ndarray, shape: tuple[int, ...], spec: QuantSpec | None) -> np.ndarray:
-    """The matrix, int64 or float32. ValueError if `data` cannot be one of this shape."""
-    if len(shape) != 2 or shape[1] < FEWEST:
+    """The matrix. ValueError if `data` cannot be one of this shape."""
+    if not sized(shape) or len(data) != shape[0]:
         raise ValueError(SIZE)
-    if spec is None:
-        return lines_of_floats.unpacked(data, shape)
-    return lines_of_codes.unpacked(data, shape, spec)
+    values = np.empty(shape, np.float32 if spec is None else storage(spec))
+    for first in range(0, len(data), AT_A_TIME):
+        part = slice(first, first + AT_A_TIME)
+        if spec is None:
+            values[part] = lines_of_floats.unpacked(data[part], shape[1])
+        else:
+            values[part] = lines_of_codes.unpacked(data[part], shape[1], spec)
+    return values
+
+
+def sized(shape: tuple[int, ...]) -> bool:
+    return len(shape) == 2 and FEWEST <= shape[1] <= MOST

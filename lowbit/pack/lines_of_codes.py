@@ -21,12 +21,12 @@ def packed(values: np.ndarray, spec: QuantSpec) -> np.ndarray | None:
     return joined([stored(a), stored(b)], rest, int(rest.max()).bit_length())
 
 
-def unpacked(data: np.ndarray, shape: tuple[int, ...], spec: QuantSpec) -> np.ndarray:
+def unpacked(data: np.ndarray, count: int, spec: QuantSpec) -> np.ndarray:
     if spec.step > 1:
         raise ValueError(SIZE)
-    ends, rest, _ = parted(data, shape, 2 * NUMBER)
+    ends, rest, _ = parted(data, count, 2 * NUMBER)
     a, b = read(ends[:, :NUMBER]), read(ends[:, NUMBER:])
-    values = predicted(a, b, shape[1], spec) + rest
+    values = predicted(a, b, count, spec) + rest
     if (values > spec.hi).any():
         raise ValueError(f"it keeps to {spec}")
     return values

@@ -15,10 +15,10 @@ def packed(values: np.ndarray) -> np.ndarray | None:
     )
 
 
-def unpacked(data: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    ends, rest, w = parted(data, shape, 16)
+def unpacked(data: np.ndarray, count: int) -> np.ndarray:
+    ends, rest, w = parted(data, count, 16)
     a, b = np.ascontiguousarray(ends).view("<f8").T
-    place = rank(predicted(a, b, shape[1])) + rest - (1 << w >> 1)
+    place = rank(predicted(a, b, count)) + rest - (1 << w >> 1)
     pattern = np.where(place < 0, -(2**31) - 1 - place, place)
     values = pattern.astype(np.int32).view(np.float32)
     if not np.isfinite(values).all():

@@ -91,7 +91,9 @@ def constant(name: str, type_: TensorType, data: np.ndarray) -> TensorType:
         values = (lines if in_rows else bits).unpacked(data, type_.shape, type_.spec)
     except (ValueError, OverflowError) as error:
         raise FormatError(f"{name!r:.80}: {error}") from None
-    return TensorType(type_.shape, type_.spec, values.reshape(type_.shape).astype(type_.dtype))
+    return TensorType(
+        type_.shape, type_.spec, values.reshape(type_.shape).astype(type_.dtype, copy=False)
+    )
 
 
 def floats(name: str, type_: TensorType, data: np.ndarray) -> TensorType:

@@ -46,7 +46,7 @@ def test_the_bytes_are_those_of_the_equation():
 
 @given(
     st.lists(st.tuples(st.floats(-5000, 5000), st.floats(0, 5000)), min_size=1, max_size=5),
-    st.integers(8, 300),
+    st.integers(8, 256),
     st.integers(0, 3),
     st.integers(0, 2**32 - 1),
 )
@@ -118,8 +118,26 @@ def test_the_largest_numbers_a_row_can_name_are_cut_off():
     """No a and b, however chosen, leave the alphabet or raise."""
     rows = np.full((1, 12), 255, np.uint8)
     rows[0, [5, 11]] = 127  # both 2^47 - 1
-    values = lines.unpacked(rows, (1, 10**6), SPEC)
+    values = lines.unpacked(rows, (1, 256), SPEC)
     assert SPEC.lo <= values.min() <= values.max() <= SPEC.hi
+
+
+def test_a_small_file_is_no_large_matrix():
+    """Rows are of 12 bytes at least, and of 256 columns at most; more rows than one part."""
+    wide = np.arange(257)[None] * 1000
+    assert lines.packed(wide, QuantSpec(0, 256_000)) is None
+    assert lines.packed(wide[:, 1:], QuantSpec(0, 256_000)) is not None
+    with pytest.raises(ValueError, match="the bytes of its shape"):
+        lines.unpacked(np.zeros((1, 12), np.uint8), (1, 257), SPEC)
+    with pytest.raises(ValueError, match="the bytes of its shape"):
+        lines.unpacked(np.zeros((1, 12), np.uint8), (2**27, 8), SPEC)
+
+
+def test_many_rows_come_back():
+    rng = np.random.default_rng(0)
+    values = ceiling_lines(rng.uniform(-900, 900, 9000), rng.uniform(0, 99, 9000), 15)
+    rows = lines.packed(values, SPEC)
+    assert np.array_equal(lines.unpacked(rows, values.shape, SPEC), values)
 
 
 def floats(start: float, slope: float, count: int, noise: int = 0, seed: int = 0) -> np.ndarray:
@@ -143,7 +161,7 @@ def test_floats_are_ranked_as_they_are_ordered():
 @given(
     st.floats(-(2.0**100), 2.0**100, width=32),
     st.floats(0, 2.0**100, width=32),
-    st.integers(8, 300),
+    st.integers(8, 256),
     st.integers(0, 2**12),
     st.integers(0, 2**32 - 1),
 )
