@@ -14,6 +14,8 @@ from lowbit.sweep.report.panels import HeatMap, Scatter
 # The same trials give the same bytes, and text stays text.
 SETTINGS: dict[Any, Any] = {"svg.hashsalt": "lowbit", "svg.fonttype": "none"}
 
+WIDE, NARROW = (1, 2, 5), (1, 1.5, 2, 3, 5, 7)  # what is written along a decade
+
 
 def scatter(panel: Scatter) -> str:
     figure = Figure(figsize=(7, 4.2), layout="constrained")
@@ -36,8 +38,9 @@ def scatter(panel: Scatter) -> str:
     xs, ys = zip(*front, strict=True)
     axes.step(xs, ys, where="post", color="0.6", linewidth=1, zorder=0, label="Pareto front")
     axes.set(xscale="log", xlabel=panel.label, ylabel="test accuracy, %", title=panel.title)
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
-    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+    costs = [panel.x(point).value for point in panel.points]
+    axes.xaxis.set_major_locator(LogLocator(subs=WIDE if max(costs) > 10 * min(costs) else NARROW))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.7g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.grid(True, color="0.9", linewidth=0.5, zorder=0)
     axes.legend(loc="lower right")
