@@ -184,12 +184,25 @@ def test_a_row_of_floats_is_its_line_and_a_few_bits_a_number():
     assert lines.packed(np.full((2, 255), -0.0, np.float32), None).shape == (2, 16 + 32)
 
 
-@pytest.mark.parametrize(
-    ("a", "b", "message"),
-    [(np.nan, 1, "numbers alone"), (1, np.inf, "numbers alone"), (0, 1e38, "numbers alone")],
-)
-def test_floats_that_are_no_numbers_are_refused(a, b, message):
-    with pytest.raises(ValueError, match=message):
+@pytest.mark.parametrize("below", [0, 1, 100, 254, 255])
+def test_thresholds_of_a_channel_that_is_always_the_same(below):
+    """Reached by whatever comes, and then by nothing, beside a channel that is not."""
+    still = np.array([-np.inf] * below + [np.inf] * (255 - below), np.float32)
+    values = np.stack([still, np.arange(255, dtype=np.float32)])
+    found = lines.packed(values, None)
+    assert found.shape == (2, 16 + 32)
+    assert lines.unpacked(found, values.shape, None).tobytes() == values.tobytes()
+
+
+def test_a_row_with_some_infinite_thresholds_stays_as_it_is():
+    values = np.arange(255, dtype=np.float32)[None].copy()
+    values[0, 250:] = np.inf
+    assert lines.packed(values, None) is None
+
+
+@pytest.mark.parametrize(("a", "b"), [(np.nan, 1), (1, np.inf), (np.inf, -np.inf)])
+def test_floats_that_are_no_numbers_are_refused(a, b):
+    with pytest.raises(ValueError, match="numbers alone"):
         lines.unpacked(np.array([[a, b]]).view(np.uint8), (1, 16), None)
 
 
