@@ -11,9 +11,9 @@ zoo/cards/*.json     python scripts/build_zoo.py
 
 import csv
 import json
-from statistics import mean, stdev
+from statistics import mean
 
-from readme_markdown import percent, titled
+from readme_markdown import over_seeds, percent, titled
 
 from lowbit.zoo.cards import cards
 
@@ -46,8 +46,7 @@ def recipe(text: str) -> str:
     for scheme, larq in LARQ.items():
         best = [float(r["best"]) for r in rows if r["scheme"] == scheme]
         if best:
-            spread = f" ± {stdev(best):.2f}" if len(best) > 1 else ""
-            lines.append([scheme, f"{mean(best):.2f}{spread}", str(len(best)), str(larq)])
+            lines.append([scheme, over_seeds(best), str(len(best)), str(larq)])
     return titled(
         "Accuracy under the recipe of Larq's tutorial (`scripts/accuracy_larq_recipe.py`), mean "
         "and standard deviation over seeds, beside Larq's own. Chosen after seeing test "
@@ -109,9 +108,8 @@ def fashion_int8(text: str) -> str:
     for name in dict.fromkeys(r["row"] for r in rows):
         mine = [r for r in rows if r["row"] == name]
         found = [float(r["accuracy"]) for r in mine]
-        spread = f" ± {stdev(found):.2f}" if len(found) > 1 else ""
         size = [f"{int(mine[0]['bytes']):,}", smaller(mine[0])]
-        lines.append([name, f"{mean(found):.2f}{spread}", str(len(mine)), *size])
+        lines.append([name, over_seeds(found), str(len(mine)), *size])
     return titled(
         "A small convolutional network on Fashion-MNIST, calibrated on 100 training images, or "
         "trained on for 2 epochs with 8 bits in it (`scripts/accuracy_int8.py`), and the zoo's "
@@ -131,8 +129,11 @@ def zoo() -> str:
     lines = []
     for card in sorted(cards().values(), key=lambda c: (c.data, c.name)):
         found = [*card.spread.values()]
-        spread = f" ± {100 * stdev(found):.2f}" if len(found) > 1 else ""
-        right = [percent(card.accuracy), f"{100 * mean(found):.2f}{spread}", str(len(found))]
+        right = [
+            percent(card.accuracy),
+            over_seeds([100 * share for share in found]),
+            str(len(found)),
+        ]
         macs = [f"{n / 1e6:.1f}" for n in (card.binary_macs, card.low_bit_macs, card.float_macs)]
         lines.append([card.name, card.data, *right, f"{card.bytes:,}", *macs])
     head = ["network", "data", "accuracy", "over seeds, %", "seeds", "bytes"]

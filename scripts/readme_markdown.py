@@ -1,5 +1,7 @@
 """Tables as Markdown has them."""
 
+from statistics import mean, stdev
+
 
 def titled(title: str, head: list[str], rows: list[list[str]]) -> str:
     return f"{title}\n\n{table(head, rows)}"
@@ -13,6 +15,12 @@ def folded(title: str, head: list[str], rows: list[list[str]]) -> str:
 def table(head: list[str], rows: list[list[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def over_seeds(values: list[float]) -> str:
+    """The mean and, of more than one, the standard deviation."""
+    spread = f" ± {stdev(values):.2f}" if len(values) > 1 else ""
+    return f"{mean(values):.2f}{spread}"
 
 
 def percent(share: float) -> str:

@@ -8,9 +8,9 @@ import csv
 from collections.abc import Iterator
 from math import prod
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 
-from readme_markdown import titled
+from readme_markdown import over_seeds, titled
 
 from lowbit.sweep.presets import PRESETS
 from lowbit.sweep.report import svg
@@ -124,7 +124,6 @@ def alone(row: Row) -> bool:
 
 def group(named: tuple[str, str], rows: list[Row]) -> list[str]:
     accuracies = [100 * float(row["accuracy"]) for row in rows]
-    spread = f" ± {stdev(accuracies):.2f}" if len(rows) > 1 else ""
     times = ["", ""]
     if timed := [row for row in rows if alone(row)]:
         ours, torchs = (fmean(float(row[name]) for row in timed) for name in ("ms", "torch_ms"))
@@ -135,7 +134,7 @@ def group(named: tuple[str, str], rows: list[Row]) -> list[str]:
         named[0],
         f"`{named[1]}`",
         str(len(rows)),
-        f"{fmean(accuracies):.2f}{spread}",
+        over_seeds(accuracies),
         f"{size:,.0f}",
         *times,
         f"{100 * equal:.2f} %",
