@@ -53,6 +53,10 @@ def sweep(
     device: Annotated[
         str, typer.Option(help="What trains: cpu, or auto for a graphics card if there is one.")
     ] = "cpu",
+    untimed: Annotated[
+        bool,
+        typer.Option("--untimed", help="Train here, and time elsewhere or later, by --time-again."),
+    ] = False,
     address: Annotated[str | None, typer.Option(help="Of a Ray cluster, for --executor ray.")] = (
         None
     ),
@@ -80,7 +84,7 @@ def sweep(
         axes = {"schemes": scheme, "models": model, "recipes": recipes(recipe), "seeds": seed}
         timing = {"batches": numbers(batch), "threads": numbers(threads), "rounds": rounds}
         grid = chosen(preset(quick, full), {**axes, **timing, "data": data})
-        how = settings(executor, workers, retries, address, device)
+        how = settings(executor, workers, retries, address, device, not untimed)
         swept = run(grid, store, how, console)
     finish(swept, store, report or store / "report", as_json)
 
@@ -133,6 +137,7 @@ def settings(
     retries: int = 3,
     address: str | None = None,
     device: str = "cpu",
+    timed: bool = True,
 ):
     from lowbit.sweep import Settings
     from lowbit.sweep.executors import EXECUTORS
@@ -141,7 +146,7 @@ def settings(
         raise typer.BadParameter(f"--executor is one of {', '.join(EXECUTORS)}, not {executor!r}")
     if device not in DEVICES:
         raise typer.BadParameter(f"--device is one of {', '.join(DEVICES)}, not {device!r}")
-    return Settings(executor, workers or os.cpu_count() or 1, retries, address, device)
+    return Settings(executor, workers or os.cpu_count() or 1, retries, address, device, timed)
 
 
 def run(grid: "Grid | Grids", store: Path, settings, console: Console) -> "Swept":
@@ -170,9 +175,10 @@ def stored(folder: Path, again: bool, console: Console) -> "Swept":
 
 
 def finish(swept: "Swept", store: Path, report: Path, as_json: bool) -> None:
-    page = swept.write_report(report) if swept.done else None
+    late = sum(not record["measured"]["latency"] for record in swept.done.values())
+    page = swept.write_report(report) if swept.done and not late else None
     failed = {key: record["error"] for key, record in swept.failed.items()}
-    counts = {"done": len(swept.done), "skipped": swept.skipped, "failed": failed}
+    counts = {"done": len(swept.done), "skipped": swept.skipped, "untimed": late, "failed": failed}
     if as_json:
         from lowbit.sweep.report.rows import rows
 
@@ -183,6 +189,8 @@ def finish(swept: "Swept", store: Path, report: Path, as_json: bool) -> None:
             f"{len(swept.done)} trials ({swept.skipped} were there already), {len(failed)} failed"
         )
         ends = [f"failed: {error}" for error in failed.values()]
+        if late:
+            ends.append(f"{late} to be timed: lowbit sweep --time-again --store {store}")
         print_lines([head, *ends, *([f"report: {page}"] if page else [])])
     if failed:
         raise typer.Exit(1)

@@ -71,8 +71,9 @@ def lacking(wanted: dict[str, Config], store: Store) -> dict[str, Config]:
     return lacks
 
 
-def job(name: str, config: Config, store: Store, device: str) -> Job:
-    start, site = start_of(config), Site(store.scratch(name), device)
+def job(name: str, config: Config, store: Store, settings: Settings) -> Job:
+    start = start_of(config)
+    site = Site(store.scratch(name), settings.device, timed=settings.timed)
     return Job(name, config, site, store.start(key(start)) if start else None)
 
 
@@ -90,7 +91,7 @@ def sweep(
             for name, config in lacks.items():
                 if is_start(config):
                     store.forget_start(name)
-            jobs = [job(name, config, store, settings.device) for name, config in lacks.items()]
+            jobs = [job(name, config, store, settings) for name, config in lacks.items()]
             EXECUTORS[settings.executor](run, jobs, Storing(store, lacks, shown), settings)
     done = {k: record for k, record in store.finished().items() if k in wanted}
     failed = {k: record for k, record in store.failed().items() if k in wanted}

@@ -4,6 +4,7 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -63,10 +64,7 @@ def trial(config: Config, site: Site, tell: Tell, turns: Turns) -> Found:
         result = {**check(model, file, images), "bits": widths(scheme)}
         tell(0.95, "running")
         result |= quality(model, graph, file, images, data)
-        tell(0.97, "timing")
-        twin = plain(float_twin(factory))
-        with turns.measuring():
-            times = latency.measured(file, twin, images, **config["measure"])
+        times = timed(file, factory, images, config, turns, tell) if site.timed else []
         network = file.read_bytes()
     measured = {
         "train_seconds": seconds,
@@ -78,6 +76,15 @@ def trial(config: Config, site: Site, tell: Tell, turns: Turns) -> Found:
         "machine": machine(),
     }
     return Found(result, measured, network)
+
+
+def timed(
+    file: Path, factory: Factory, images: Tensor, config: Config, turns: Turns, tell: Tell
+) -> list[dict[str, Any]]:
+    tell(0.97, "timing")
+    twin = plain(float_twin(factory))
+    with turns.measuring():
+        return latency.measured(file, twin, images, **config["measure"])
 
 
 def model_of(config: Config) -> Factory:

@@ -8,6 +8,7 @@ import pytest
 
 from lowbit.cli import main
 from lowbit.sweep import Store
+from lowbit.sweep.report import write_report
 
 OPTIONS = (
     *("--model", "larq_cnn(widths=[8, 8, 8], dense=16)", "--data", "fashion_mnist_subset"),
@@ -65,6 +66,23 @@ def test_times_are_measured_again_and_nothing_else_changes(sweep):
     assert {k: v["result"] for k, v in after.items()} == {k: v["result"] for k, v in before.items()}
     timed = [key for key in after if after[key]["measured"] != before[key]["measured"]]
     assert timed == [key for key in after if key != without]
+
+
+def test_training_and_timing_may_be_apart(sweep):
+    pytest.importorskip("plotly", reason="the report's extra is not installed")
+    status, out, _ = sweep("--scheme", "w1a1", *OPTIONS, "--untimed")
+    assert status == 0
+    assert "1 to be timed: lowbit sweep --time-again --store store" in out
+    assert not Path("store/report").exists()
+    (trained,) = Store("store").finished().values()
+    with pytest.raises(ValueError, match="1 of 1 trials are not timed yet: run lowbit sweep --ti"):
+        write_report(Path("report"), {trained["key"]: trained}, {}, {})
+    status, out, _ = sweep("--time-again", "--store", "store")
+    assert status == 0
+    assert Path("store/report/report.html").exists()
+    (timed,) = Store("store").finished().values()
+    assert timed["result"] == trained["result"]
+    assert timed["measured"]["latency"][0]["runtime"]["median"] > 0
 
 
 BROKEN = """

@@ -31,13 +31,15 @@ __all__ = [
 @dataclass(frozen=True, slots=True)
 class Settings:
     """`retries`: how often a trial is begun anew after its process or machine died; `device`: what
-    Lightning trains on, `auto` for whatever the machine has."""
+    Lightning trains on, `auto` for whatever the machine has; `timed`: whether each trial is timed
+    as it ends, or none until `lowbit sweep --time-again`."""
 
     executor: str = "processes"
     workers: int = 2
     retries: int = 3
     address: str | None = None
     device: str = "cpu"
+    timed: bool = True
 
 
 EXECUTORS = {

@@ -48,13 +48,15 @@ class Site:
     """Where a trial runs, and what it is handed. None of it decides what the trial finds.
 
     `scratch` is a folder of the trial's own, made by it if need be, that outlives a kill; `device`
-    is what Lightning trains on; `start` is the file of the float network that training begins with.
+    is what Lightning trains on; `start` is the file of the float network that training begins with;
+    `timed` is whether the exported network is timed here.
     """
 
     scratch: Path
     device: str = "cpu"
     start: bytes | None = None
     team: Team = Team()
+    timed: bool = True
 
 
 Outcome = Found | Failed

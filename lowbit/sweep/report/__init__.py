@@ -9,6 +9,7 @@ from typing import Any
 from lowbit import atomic
 from lowbit.sweep.record import Record
 
+UNTIMED = "{} of {} trials are not timed yet: run lowbit sweep --time-again"
 MISSING = 'the report needs {}: pip install "lowbit[report]"'
 
 
@@ -18,7 +19,12 @@ def write_report(
     failed: Mapping[str, Record],
     searches: Mapping[str, Record],
 ) -> Path:
-    """Writes report.html, report.md, trials.csv and a .svg a plot; gives the page back."""
+    """Writes report.html, report.md, trials.csv and a .svg a plot; gives the page back.
+
+    Raises ValueError if some trials are not timed yet.
+    """
+    if late := sum(not record["measured"]["latency"] for record in done.values()):
+        raise ValueError(UNTIMED.format(late, len(done)))
     try:
         from lowbit.sweep.report import markdown, page, svg
     except ModuleNotFoundError as error:
