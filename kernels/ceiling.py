@@ -71,7 +71,7 @@ def keep(typingctx, acc, address):
     def codegen(context, builder, signature, args):
         acc, address = args
         total = builder.extract_value(acc, 0)
-        for i in range(1, CHAINS):
+        for i in range(1, signature.args[0].count):
             total = builder.add(total, builder.extract_value(acc, i))
         store(builder, total, address)
         return context.get_dummy_value()

@@ -14,6 +14,9 @@ makes 8-bit codes of them is not run at all: the tiles store from registers. `di
 """
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -55,8 +58,9 @@ def past_inside(start, dilation, taps, side):
 
 
 @inner
-def make_tiles(p, first, count, most, tiles, tables):
-    """Fills the table of tiles for a run; returns their number. Masked ones need `tables`."""
+def make_tiles(p, first, count, most, least, tables, tiles):
+    """Fills the table of tiles for a run; returns their number. Masked ones need `tables`, and have
+    from `least` pixels to `most`; all others one or `most`."""
     row, ox = first // p.out_w, first % p.out_w
     image, oy = row // p.out_h, row % p.out_h
     made, done = 0, 0
@@ -69,15 +73,14 @@ def make_tiles(p, first, count, most, tiles, tables):
         t.kx1 = past_inside(x, p.dilation_w, p.kw, p.w)
         t.x = p.x + ((image * p.h + y) * p.w + x) * p.x_pixel
         t.first, t.pixels, t.top, t.left, t.table = done, 1, y, x, 0
-        last = x + (most - 1) * p.stride_w
-        if done + most <= count:
-            inside = x >= 0 and last + (p.kw - 1) * p.dilation_w < p.w
-            if inside and ox + most <= p.out_w:
-                t.pixels = most
-            elif tables != 0:
-                t.pixels, t.table = most, tables
-                fill_table(p, tables, image, oy, ox, most)
-                tables += table_bytes(p, most)
+        last, left = x + (most - 1) * p.stride_w, min(most, count - done)
+        inside = x >= 0 and last + (p.kw - 1) * p.dilation_w < p.w
+        if left == most and inside and ox + most <= p.out_w:
+            t.pixels = most
+        elif tables != 0 and left >= least:
+            t.pixels, t.table = left, tables
+            fill_table(p, tables, image, oy, ox, left, most)
+            tables += table_bytes(p, most)
         made, done, ox = made + 1, done + t.pixels, ox + t.pixels
         while ox >= p.out_w:
             ox, oy = ox - p.out_w, oy + 1
@@ -92,9 +95,9 @@ def table_bytes(p, most):
 
 
 @inner
-def fill_table(p, table, image, oy, ox, most):
+def fill_table(p, table, image, oy, ox, pixels, most):
     counts, entries = as_i64(table), as_i64(table + 8 * most)
-    for i in range(most):
+    for i in range(pixels):
         y0, x0 = oy * p.stride_h - p.pad_top, ox * p.stride_w - p.pad_left
         k, taps, base = 2 * i, 0, p.x + image * p.h * p.w * p.x_pixel
         for ky in range(p.kh):
@@ -125,15 +128,16 @@ def run_length(p, block):
 
 
 @inner
-def shape_of_run(p, block, pixels):
+def shape_of_run(p, block, pixels, most):
     """Pixels a run of a product, the stride of the scratch, and the channels of a chunk.
 
     A block of weights is read from the nearest cache for all pixels of a run but the first, so
     long runs of few channels are best.
     """
-    length, outs = max(1, min(RUN, pixels)), p.groups * p.width
+    length, outs = max(1, min(most, pixels)), p.groups * p.width
     if p.direct != 0:
         return length, 0, outs
+    length = min(length, RUN)
     if p.groups > 1:
         length, stride = run_length(p, block)
         return length, stride, p.chunk
@@ -147,21 +151,61 @@ def has_all_taps(p, t):
 
 
 @inner
-def no_sums(p, t, x, sums): ...
+def nothing(p, memory): ...
 
 
-def product(wide, narrow, most: int, block: int, block_bytes, prepare=no_sums, masked=None):
+@inner
+def nothing_of_a_tile(p, t, x, memory): ...
+
+
+@inner
+def usual_run(p):
+    return RUN
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a kernel does around its tiles, all of it with the same `memory` at hand.
+
+    begin(p, memory) and end(p, memory) come first and last in a call; prepare(p, t, x, memory) once
+    for each tile of a run and group, before any block of weights. pixels(p) is the longest run, and
+    `longest` the longest of those; what leaves through the scratch comes in runs of RUN at most.
+    """
+
+    memory: Callable[[], Any] = sum_memory
+    begin: Any = nothing
+    prepare: Any = nothing_of_a_tile
+    end: Any = nothing
+    pixels: Any = usual_run
+    longest: int = RUN
+
+
+PLAIN = Stage()
+
+
+def product(
+    wide,
+    narrow,
+    most: int,
+    block: int,
+    block_bytes,
+    stage: Stage = PLAIN,
+    masked=None,
+    least: int | None = None,
+):
     """The kernel whose tiles are computed by wide (`most` pixels) and narrow (one pixel):
 
         tile(p, t, x, weights, bias, sums, lane, out, stride)
 
     leaves `block` channels of int32 or float32 at out, stride values a pixel, or what p.direct
     says, for the lanes of packed weights from `lane` on. x is t.x at the group's first channel;
-    block_bytes(p) is the size of a block of packed weights. `prepare` may leave a number a pixel
-    at `sums`. `masked` computes tiles that have a table.
+    block_bytes(p) is the size of a block of packed weights; sums is the stage's memory. `masked`
+    computes tiles that have a table, of `least` pixels or more: `most`, if it is not said.
     """
     masks, mask_tile = masked is not None, masked or wide
-    wide_pixels, lanes = np.int64(most), np.int64(block)
+    wide_pixels, fewest, lanes = np.int64(most), np.int64(least or most), np.int64(block)
+    begin, prepare, end, pixels = stage.begin, stage.prepare, stage.end, stage.pixels
+    stage_memory, run_memory = stage.memory, stack(stage.longest * TILE_SIZE)
 
     @inner
     def run_block(p, tiles, made, shift, weights, bias, sums, lane, out, row, stride):
@@ -177,17 +221,18 @@ def product(wide, narrow, most: int, block: int, block_bytes, prepare=no_sums, m
 
     def run(address, lo, hi):
         p = window(address)
-        scratch, tiles, sums = scratch_memory(), tile_memory(), sum_memory()
+        scratch, tiles, sums = scratch_memory(), run_memory(), stage_memory()
+        begin(p, sums)
         tables = NONE
         if masks and table_bytes(p, wide_pixels) <= TABLES:
             tables = table_memory()
         outs, blocks = p.groups * p.width, (p.width + block - 1) // block
-        length, stride, chunk = shape_of_run(p, lanes, hi - lo)
+        length, stride, chunk = shape_of_run(p, lanes, hi - lo, pixels(p))
         if tables != 0:
-            length = max(most, min(length, TABLES // table_bytes(p, ONE)))
+            length = max(most, min(length, TABLES // table_bytes(p, ONE)) // most * most)
         for first in range(lo, hi, length):
             count = min(length, hi - first)
-            made = make_tiles(p, first, count, wide_pixels, tiles, tables)
+            made = make_tiles(p, first, count, wide_pixels, fewest, tables, tiles)
             for c0 in range(0, outs, chunk):
                 c1 = min(outs, c0 + chunk)
                 for group in range(c0 // p.width, (c1 + p.width - 1) // p.width):
@@ -214,6 +259,7 @@ def product(wide, narrow, most: int, block: int, block_bytes, prepare=no_sums, m
                     run_program(call, (program, scratch, first, count, c0, c1 - c0, stride))
             if p.direct == BITS:
                 clear(p, first, count, blocks * block // 8)
+        end(p, sums)
 
     return run
 
@@ -237,7 +283,7 @@ def pixelwise(fill):
         length, stride = run_length(p, NONE)
         for first in range(lo, hi, length):
             count = min(length, hi - first)
-            made = make_tiles(p, first, count, ONE, tiles, NONE)
+            made = make_tiles(p, first, count, ONE, ONE, NONE, tiles)
             for c0 in range(0, outs, p.chunk):
                 width = min(p.chunk, outs - c0)
                 for i in range(made):

@@ -1,5 +1,6 @@
 """Timing that can be compared: the contestants take turns in one process, medians are quoted."""
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -62,3 +63,12 @@ def cpu_model() -> str:
         lines = []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
+
+
+def machine_name() -> str:
+    """For names of files: the maker's name of this CPU and LLVM's, which tells generations apart,
+    as in amd-epyc-znver3."""
+    from lowbit.kernels import cpu
+
+    named = re.sub(r"\(\w+\)", "", cpu_model())
+    return re.sub(r"[^a-z0-9]+", "-", f"{named} {cpu.target()[1]}".lower()).strip("-")

@@ -35,7 +35,7 @@ from bench_verdicts import verdicts
 from lowbit.kernels import ceiling, cpu, entry
 from lowbit.runtime import Network
 from lowbit.runtime.step import Step
-from lowbit.timing import cpu_model, samples
+from lowbit.timing import machine_name, samples
 
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 AVX2 = {
@@ -96,12 +96,7 @@ def measure(case: Case, peers: dict, seconds: float, clock: Callable[[], float])
 
 
 def label(case: Case) -> str:
-    return case.dtype + level()
-
-
-def level() -> str:
-    """What a name says of a processor without AVX-512: makers call both the same."""
-    return "" if "avx512f" in cpu.features() else "-avx2"
+    return case.dtype + ("" if "avx512f" in cpu.features() else "-avx2")
 
 
 def on_avx2(arguments: argparse.Namespace) -> Iterator[dict]:
@@ -159,8 +154,7 @@ def main() -> None:
 
 def write(folder: Path, rows: list[dict]) -> Path:
     """What was measured, with machine and day in the file's name."""
-    machine = cpu_model().replace(" ", "-").replace("/", "-").lower() + level()
-    path = folder / f"kernels_{machine}_{datetime.date.today()}_1-thread.csv"
+    path = folder / f"kernels_{machine_name()}_{datetime.date.today()}_1-thread.csv"
     folder.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))

@@ -19,7 +19,7 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from lowbit.timing import cpu_model
+from lowbit.timing import machine_name
 
 NETWORKS = ("lenet5", "birealnet_mini", "birealnet18")
 COLUMNS = ("network", "cache", "until", "wall_s", "cpu_s", "peak_mb", "target")
@@ -117,8 +117,7 @@ def main() -> None:
 
 
 def write(folder: Path, rows: list[dict]) -> Path:
-    machine = cpu_model().replace(" ", "-").replace("/", "-").lower()
-    path = folder / f"startup_{machine}_{datetime.date.today()}.csv"
+    path = folder / f"startup_{machine_name()}_{datetime.date.today()}.csv"
     folder.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)

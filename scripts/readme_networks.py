@@ -26,10 +26,15 @@ SWEEPS = {"quick": "`lowbit sweep --quick`", "full": "`lowbit sweep --full`"}
 
 
 def races(folder: Path) -> Iterator[str]:
-    """The newest of each number of threads."""
+    """The newest of each machine and number of threads."""
     found = sorted(folder.glob("models_*.csv"), key=lambda path: path.stem.split("_")[2])
-    for path in {path.stem.split("_")[-1]: path for path in found}.values():
+    for path in {machine_and_threads(path): path for path in found}.values():
         yield from (titled(*race) for race in models(path))
+
+
+def machine_and_threads(path: Path) -> tuple[str, str]:
+    _, machine, *_, threads = path.stem.split("_")
+    return machine, threads
 
 
 def models(path: Path) -> Iterator[tuple[str, list[str], Lines]]:

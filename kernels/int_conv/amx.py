@@ -2,10 +2,14 @@ r"""Products of bytes by AMX: tiles of 32 pixels by 32 channels, in eight regist
 
 A register of codes holds 64 bytes of depth for 16 pixels; one of weights 16 rows of four channels
 for 16 lanes, which is how fours.py packs them, with the depth padded to 64 by zeros. Codes are
-multiplied as they are, signed or not. A tile whose pixels do not lie evenly is gathered first.
+multiplied as they are, signed or not.
 
-The machine this was written on has no AMX: here the tiles run on `Emulated` registers, in memory,
-and the instructions are looked for in the assembly (tests/kernels/test_amx.py).
+Pixels that lie evenly are loaded from where they are. All others are gathered once a run, for all
+blocks of weights: 64 bytes of depth of each of the 32 pixels, then the next 64. A run is as long as
+what is gathered has room for. The registers are laid out once a call.
+
+A machine without AMX runs the tiles on `Emulated` registers, in memory, and finds the instructions
+in the assembly (tests/kernels/test_amx.py).
 """
 
 import ctypes
@@ -16,11 +20,12 @@ import numpy as np
 from llvmlite import ir
 
 from lowbit.kernels import dense, products, window
-from lowbit.kernels.dots import VNNI_512
+from lowbit.kernels.dots import VNNI_512, Dot
 from lowbit.kernels.entry import inner
 from lowbit.kernels.int_conv import fours
 from lowbit.kernels.late import INT8, INT32, types
 from lowbit.kernels.layout import Layout
+from lowbit.kernels.program import RUN
 from lowbit.kernels.requantize import finisher
 from lowbit.kernels.simd import (
     I8,
@@ -30,10 +35,11 @@ from lowbit.kernels.simd import (
     call,
     copy_bytes,
     intrinsic,
+    load,
+    offset,
     pointers,
     stack,
     vector_load,
-    zeros,
 )
 from lowbit.spec import QuantSpec
 
@@ -42,8 +48,15 @@ PIXELS, LANES, DEPTH = 32, 32, 64
 ROW, BYTE = 4 * LANES, int(Layout.BYTE)
 SYSCALL, REQUEST, TILE_DATA = 158, 0x1023, 18  # arch_prctl(ARCH_REQ_XCOMP_PERM, XTILEDATA)
 
+# Bytes gathered in a run; a tile of few pixels that is still faster here than one by one; pixels
+# that leave together, so that what belongs to the channels is read once for all of them.
+ROOM, FEWEST, TOGETHER = 2**19, 4, 4
+
+NEAR, LONGEST = 2**19, 256  # bytes of weights; pixels of a run that reads more
+MOST = ROOM // (PIXELS * DEPTH)  # steps of depth of a sum, taps times channels
+
 as_i8, as_i32 = pointers(INT8), pointers(INT32)
-memory, load_row, none = stack(4 * 4096), vector_load(I32x16), zeros(I32x16, 2)
+memory, slab, load_row = stack(3 * 4096), stack(ROOM), vector_load(I32x16)
 
 
 @functools.cache
@@ -165,114 +178,175 @@ def write_configuration(at):
         as_u8(at + 48)[r] = 16
 
 
+@inner
+def steps_of(p):
+    """Of depth, a tap."""
+    return (p.depth + DEPTH - 1) // DEPTH
+
+
+@inner
+def gathered_bytes(p):
+    """Of one pixel."""
+    return p.kh * p.kw * steps_of(p) * DEPTH
+
+
+@inner
+def pixels_of_run(p):
+    """Weights that do not stay near are read anew for each run."""
+    near = gathered_bytes(p) * p.width <= NEAR
+    room = ROOM // gathered_bytes(p) // PIXELS * PIXELS
+    return min(RUN if near else LONGEST, room)
+
+
+@inner
+def gather(p, t, x, room):
+    """Of a tile that has a table. Where it has no pixels is whatever was there: never stored."""
+    if t.table == 0:
+        return
+    to, shift = room + t.first * gathered_bytes(p), x - t.x
+    pairs, steps = t.table + 8 * PIXELS, steps_of(p)
+    for _ in range(p.kh * p.kw):
+        for i in range(t.pixels):
+            x, at = as_i64(pairs + 16 * i)[0] + shift, to + DEPTH * i
+            for k in range(steps):
+                copy_bytes(at + DEPTH * PIXELS * k, x + DEPTH * k, DEPTH)
+        to, pairs = to + DEPTH * PIXELS * steps, pairs + 16 * PIXELS
+
+
+def stage(registers) -> window.Stage:
+    configure, release = registers.configure(), registers.release()
+
+    @inner
+    def begin(p, room):
+        write_configuration(room)
+        configure(room, room, 0)
+
+    @inner
+    def end(p, room):
+        release(room, 0, 0)
+
+    return window.Stage(slab, begin, gather, end, pixels_of_run, LONGEST)
+
+
 def multiplication(registers):
-    """Adds one step of depth to the four registers of sums; a and b say where it lies."""
-    loads = [registers.load(r) for r in (4, 5, 6, 7)]
-    load_a0, load_a1, load_b0, load_b1 = loads
+    """Adds one step of depth to the four registers of sums; a and b say where it lies. Without the
+    second half of the pixels there are two."""
+    load_a0, load_a1, load_b0, load_b1 = (registers.load(r) for r in (4, 5, 6, 7))
     four = ((0, 4, 6), (1, 4, 7), (2, 5, 6), (3, 5, 7))
     s0, s1, s2, s3 = (registers.dot(*numbers, True) for numbers in four)
     u0, u1, u2, u3 = (registers.dot(*numbers, False) for numbers in four)
 
     @inner
-    def multiply(state, signed, a, pixel, b):
+    def multiply(state, signed, both, a, pixel, b):
         load_a0(state, a, pixel)
-        load_a1(state, a + 16 * pixel, pixel)
         load_b0(state, b, ROW)
         load_b1(state, b + 64, ROW)
         if signed:
             s0(state, a, 0)
             s1(state, a, 0)
-            s2(state, a, 0)
-            s3(state, a, 0)
         else:
             u0(state, a, 0)
             u1(state, a, 0)
-            u2(state, a, 0)
-            u3(state, a, 0)
+        if both:
+            load_a1(state, a + 16 * pixel, pixel)
+            if signed:
+                s2(state, a, 0)
+                s3(state, a, 0)
+            else:
+                u2(state, a, 0)
+                u3(state, a, 0)
 
     return multiply
 
 
-def ends(registers):
-    """What comes before and after the multiplications of a tile."""
-    configure, release = registers.configure(), registers.release()
+def clearing(registers):
     z0, z1, z2, z3 = (registers.zero(c) for c in range(4))
-    k0, k1, k2, k3 = (registers.store(c) for c in range(4))
-    finish = finisher(2, dense.writer(2))
 
     @inner
-    def begin(state, configuration):
-        write_configuration(configuration)
-        configure(state, configuration, 0)
+    def clear(state):
         z0(state, 0, 0)
         z1(state, 0, 0)
         z2(state, 0, 0)
         z3(state, 0, 0)
 
+    return clear
+
+
+@intrinsic
+def load_rows(typingctx, at):
+    """TOGETHER rows of sums, as a tile of the other kernels has them."""
+    kind = types.UniTuple(I32x16.type, 2 * TOGETHER)
+
+    def codegen(context, builder, signature, args):
+        acc = context.get_value_type(kind)(None)
+        for i in range(2 * TOGETHER):
+            row = load(builder, offset(builder, args[0], 64 * i), I32x16.llvm, 64)
+            acc = builder.insert_value(acc, row, i)
+        return acc
+
+    return kind(types.int64), codegen
+
+
+def leaving(registers):
+    """From the registers of sums through memory to where the tile's values go."""
+    k0, k1, k2, k3 = (registers.store(c) for c in range(4))
+    finish = finisher(2, dense.writer(2))
+
     @inner
-    def end(p, state, sums, lane, out, stride):
+    def leave(p, state, sums, pixels, lane, out, stride):
         k0(state, sums, ROW)
         k1(state, sums + 64, ROW)
         k2(state, sums + 16 * ROW, ROW)
         k3(state, sums + 16 * ROW + 64, ROW)
-        release(state, 0, 0)
         row = stride * (4 if p.direct <= window.WORDS else 1)
-        for i in range(PIXELS):
-            acc = (load_row(sums + ROW * i), load_row(sums + ROW * i + 64))
-            finish(p, acc, lane, out + row * i, stride)
+        whole = pixels // TOGETHER * TOGETHER
+        for i in range(0, whole, TOGETHER):
+            finish(p, load_rows(sums + ROW * i), lane, out + row * i, stride)
+        for i in range(whole, pixels):
+            one = (load_row(sums + ROW * i), load_row(sums + ROW * i + 64))
+            finish(p, one, lane, out + row * i, stride)
 
-    return begin, end
+    return leave
 
 
-def tile(registers):
-    multiply, (begin, end) = multiplication(registers), ends(registers)
+def tiles(registers):
+    """The tile of pixels that lie evenly, and that of gathered ones."""
+    multiply, clear, leave = multiplication(registers), clearing(registers), leaving(registers)
 
     @inner
-    def tile_(p, t, x, weights, bias, sums, lane, out, stride):
+    def evenly(p, t, x, weights, bias, sums, lane, out, stride):
         state = memory()
-        work, signed = state + 8192, p.x_kind == BYTE
-        begin(state, work)
-        pixel, steps = p.stride_w * p.x_pixel, (p.depth + DEPTH - 1) // DEPTH
+        signed, pixel, steps = p.x_kind == BYTE, p.stride_w * p.x_pixel, steps_of(p)
+        clear(state)
         for ky in range(t.ky0, t.ky1):
             for kx in range(t.kx0, t.kx1):
                 a = x + (ky * p.dilation_h * p.w + kx * p.dilation_w) * p.x_pixel
                 w = weights + (ky * p.kw + kx) * steps * 16 * ROW
                 for k in range(steps):
-                    multiply(state, signed, a + DEPTH * k, pixel, w + 16 * ROW * k)
-        end(p, state, work, lane, out, stride)
-
-    return tile_
-
-
-def gathered(registers):
-    """The same for pixels anywhere, from a table of (address, mask): zeros lie outside."""
-    multiply, (begin, end) = multiplication(registers), ends(registers)
+                    multiply(state, signed, True, a + DEPTH * k, pixel, w + 16 * ROW * k)
+        leave(p, state, state + 8192, PIXELS, lane, out, stride)
 
     @inner
-    def tile_(p, t, x, weights, bias, sums, lane, out, stride):
-        state = memory()
-        work, signed, shift = state + 8192, p.x_kind == BYTE, x - t.x
-        begin(state, work)
-        pairs, steps = t.table + 8 * PIXELS, (p.depth + DEPTH - 1) // DEPTH
-        for _ in range(p.kh * p.kw):
-            for k in range(steps):
-                for i in range(PIXELS):
-                    at = as_i64(pairs + 16 * i)[0] + shift + DEPTH * k
-                    copy_bytes(work + DEPTH * i, at, DEPTH)
-                multiply(state, signed, work, DEPTH, weights)
-                weights += 16 * ROW
-            pairs += 16 * PIXELS
-        end(p, state, work, lane, out, stride)
+    def gathered(p, t, x, weights, bias, sums, lane, out, stride):
+        state, a = memory(), sums + t.first * gathered_bytes(p)
+        signed, both = p.x_kind == BYTE, t.pixels > PIXELS // 2
+        clear(state)
+        for k in range(p.kh * p.kw * steps_of(p)):
+            multiply(state, signed, both, a + DEPTH * PIXELS * k, DEPTH, weights + 16 * ROW * k)
+        leave(p, state, state + 8192, t.pixels, lane, out, stride)
 
-    return tile_
+    return evenly, gathered
 
 
-def kernel(registers):
-    narrow = fours.tile(VNNI_512, 1, 2, multiple=DEPTH // 4)
+def kernel(registers, dot: Dot = VNNI_512):
+    """`dot` is for pixels that are too few."""
+    narrow = fours.tile(dot, 1, LANES // dot.lanes, multiple=DEPTH // 4)
 
     @inner
     def block_bytes(p):
-        return p.kh * p.kw * ((p.depth + DEPTH - 1) // DEPTH) * 16 * ROW
+        return p.kh * p.kw * steps_of(p) * 16 * ROW
 
-    wide, mask = tile(registers), gathered(registers)
-    return window.product(wide, narrow, PIXELS, LANES, block_bytes, masked=mask)
+    wide, masked = tiles(registers)
+    return window.product(
+        wide, narrow, PIXELS, LANES, block_bytes, stage(registers), masked, FEWEST
+    )

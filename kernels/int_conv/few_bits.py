@@ -210,4 +210,6 @@ def kernel(pixels: int, vectors: int):
         return p.kh * p.kw * ((p.depth + DEPTH - 1) // DEPTH) * row
 
     wide, narrow = tile(pixels, vectors), single(vectors)
-    return window.product(wide, narrow, pixels, LANES * vectors, block_bytes, input_sums)
+    return window.product(
+        wide, narrow, pixels, LANES * vectors, block_bytes, window.Stage(prepare=input_sums)
+    )

@@ -43,4 +43,6 @@ def kernel(pixels: int, vectors: int):
         return p.kh * p.kw * ((p.depth + DEPTH - 1) // DEPTH) * row
 
     wide, narrow = tile(pixels, vectors), tile(1, vectors)
-    return window.product(wide, narrow, pixels, LANES * vectors, block_bytes, input_sums)
+    return window.product(
+        wide, narrow, pixels, LANES * vectors, block_bytes, window.Stage(prepare=input_sums)
+    )

@@ -102,5 +102,8 @@ def bytes_by_amx(problem) -> str:
         return why
     if problem.channels // problem.groups < amx.DEPTH // 2:
         return f"needs {amx.DEPTH // 2} channels a group"
+    steps = math.prod(problem.kernel) * -(-problem.channels // problem.groups // amx.DEPTH)
+    if steps > amx.MOST:
+        return f"needs {amx.MOST * amx.DEPTH} inputs a sum at most"
     able = cpu.features() >= amx.REQUIRES
     return "" if not able or amx.permitted() else "needs the system's leave to use AMX"

@@ -130,15 +130,15 @@ def few_bits_row(name: str, run, dot: Dot, pixels: int, vectors: int) -> Kernel:
     )
 
 
-def amx_row(name: str, registers, requires: frozenset[str]) -> Kernel:
+def amx_row(name: str, registers, requires: frozenset[str], dot: Dot = VNNI_512) -> Kernel:
     return Kernel(
         name,
-        amx.kernel(registers),
+        amx.kernel(registers, dot),
         requires,
         tile=(amx.PIXELS, amx.LANES),
         pack=amx.pack,
         fits=fits.bytes_by_amx,
-        bias=partial(fours.bias, VNNI_512.shift),
+        bias=partial(fours.bias, dot.shift),
         codes=True,
     )
 

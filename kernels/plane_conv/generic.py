@@ -76,7 +76,9 @@ def kernel(pixels: int, vectors: int):
         return p.weight_planes * p.kh * p.kw * p.words * row
 
     wide, narrow = tile(pixels, vectors), tile(1, vectors)
-    return window.product(wide, narrow, pixels, 8 * vectors, block_bytes, code_sums)
+    return window.product(
+        wide, narrow, pixels, 8 * vectors, block_bytes, window.Stage(prepare=code_sums)
+    )
 
 
 plane_conv_4x16 = kernel(4, 2)

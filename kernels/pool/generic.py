@@ -78,7 +78,7 @@ def max_pool_bits(address, lo, hi):
     tiles, words = window.tile_memory(), p.x_pixel // 8
     for first in range(lo, hi, window.RUN):
         count = min(window.RUN, hi - first)
-        made = window.make_tiles(p, first, count, window.ONE, tiles, window.NONE)
+        made = window.make_tiles(p, first, count, window.ONE, window.ONE, window.NONE, tiles)
         for i in range(made):
             t = window.tile(tiles + i * window.TILE_SIZE)
             out = as_u64(p.work + (first + i) * p.x_pixel)

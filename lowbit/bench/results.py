@@ -2,7 +2,6 @@
 
 import csv
 import datetime
-import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -11,14 +10,13 @@ from pathlib import Path
 import lowbit
 from lowbit.atomic import replacing
 from lowbit.bench.steps import StepTime
-from lowbit.timing import cpu_model
+from lowbit.timing import machine_name
 
 
 def provenance(what: str, threads: int) -> str:
-    cpu = re.sub(r"[^a-z0-9]+", "-", cpu_model().lower()).strip("-")
     day = datetime.date.today()
     count = f"{threads}-thread{'s' if threads > 1 else ''}"
-    return f"{what}_{cpu}_{day}_{commit()}_{count}.csv"
+    return f"{what}_{machine_name()}_{day}_{commit()}_{count}.csv"
 
 
 def commit() -> str:

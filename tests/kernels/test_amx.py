@@ -6,18 +6,34 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from llvmlite import ir
 
 from lowbit.ir import Graph, Node, TensorType, evaluate, ops
 from lowbit.kernels import int_conv
-from lowbit.kernels.dots import VNNI_512
+from lowbit.kernels.dots import Dot, as_bytes
 from lowbit.kernels.int_conv import amx
 from lowbit.kernels.int_conv.rows import amx_row
+from lowbit.kernels.simd import I32
 from lowbit.runtime import Network
 from lowbit.runtime.kernels import TABLES
 from lowbit.spec import INT8, NARROW_INT8, Codes, QuantSpec, unsigned
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "assembly.py"
-EMULATED = amx_row("int_conv_emulated_32x32", amx.Emulated(), VNNI_512.requires)
+
+
+def plain(builder, acc, x, w):
+    """Equation (1) of dots.py on any CPU."""
+    wide = ir.VectorType(I32, 4 * acc.type.count)
+    x, w = as_bytes(builder, x, w)
+    product = builder.mul(builder.zext(x, wide), builder.sext(w, wide))
+    for j in range(4):
+        every = acc.type(list(range(j, wide.count, 4)))
+        acc = builder.add(acc, builder.shuffle_vector(product, wide(ir.Undefined), every))
+    return acc
+
+
+AVX2 = Dot(8, frozenset({"avx2"}), plain)
+EMULATED = amx_row("int_conv_emulated_32x32", amx.Emulated(), AVX2.requires, AVX2)
 
 
 def constant(values, spec=None) -> TensorType:
@@ -32,6 +48,8 @@ def constant(values, spec=None) -> TensorType:
         ((9, 40), 64, 33, 1, INT8),
         ((7, 11), 70, 64, 1, unsigned(8)),
         ((5, 35), 128, 64, 2, INT8),
+        ((3, 12), 300, 40, 1, INT8),  # 8 pixels are left over
+        ((9, 40), 512, 128, 1, INT8),  # weights that are not near: runs of 96
     ],
 )
 @pytest.mark.parametrize("form", [None, ops.RequantizeF])
