@@ -7,7 +7,8 @@ block of packed weights, it computes the tiles into the scratch; then it runs th
 chunk. Padding is exact: a tap outside the image is left out. A linear layer is one endless row.
 
 Kernels that can take masks also join the other pixels, of any rows, into tiles of P: a table
-gives each tap of each pixel an address, and a mask that is 0 outside the image.
+gives each tap of each pixel an address, and a mask that is 0 outside the image. Or their stage
+gathers such pixels, and no table is made.
 
 A program that only stores sums, compares them with one threshold a channel and packs the bits, or
 makes 8-bit codes of them is not run at all: the tiles store from registers. `direct` says so.
@@ -33,7 +34,7 @@ TILE = record("x", "first", "pixels", "top", "left", "ky0", "ky1", "kx0", "kx1",
 TILE_SIZE = TILE.itemsize
 TABLES = 24576  # bytes for the tables of a run
 # Numba compiles a callee anew for each constant that is a Python int; for NumPy's it does not.
-ONE, NONE = np.int64(1), np.int64(0)
+ONE, NONE, GATHERED = np.int64(1), np.int64(0), np.int64(1)
 GROUPED = 128  # channels of several groups between two runs of the program, where that is whole
 WORDS, BITS = 1, 2  # direct; requantize.py has the others
 
@@ -59,8 +60,8 @@ def past_inside(start, dilation, taps, side):
 
 @inner
 def make_tiles(p, first, count, most, least, tables, tiles):
-    """Fills the table of tiles for a run; returns their number. Masked ones need `tables`, and have
-    from `least` pixels to `most`; all others one or `most`."""
+    """Fills the table of tiles for a run; returns their number. Masked ones need `tables`, or that
+    they are GATHERED, and have from `least` pixels to `most`; all others one or `most`."""
     row, ox = first // p.out_w, first % p.out_w
     image, oy = row // p.out_h, row % p.out_h
     made, done = 0, 0
@@ -79,8 +80,9 @@ def make_tiles(p, first, count, most, least, tables, tiles):
             t.pixels = most
         elif tables != 0 and left >= least:
             t.pixels, t.table = left, tables
-            fill_table(p, tables, image, oy, ox, left, most)
-            tables += table_bytes(p, most)
+            if tables != GATHERED:
+                fill_table(p, tables, image, oy, ox, left, most)
+                tables += table_bytes(p, most)
         made, done, ox = made + 1, done + t.pixels, ox + t.pixels
         while ox >= p.out_w:
             ox, oy = ox - p.out_w, oy + 1
@@ -170,6 +172,7 @@ class Stage:
     begin(p, memory) and end(p, memory) come first and last in a call; prepare(p, t, x, memory) once
     for each tile of a run and group, before any block of weights. pixels(p) is the longest run, and
     `longest` the longest of those; what leaves through the scratch comes in runs of RUN at most.
+    If `prepare` gathers the pixels of masked tiles, they have no tables.
     """
 
     memory: Callable[[], Any] = sum_memory
@@ -178,6 +181,7 @@ class Stage:
     end: Any = nothing
     pixels: Any = usual_run
     longest: int = RUN
+    gathers: bool = False
 
 
 PLAIN = Stage()
@@ -206,6 +210,7 @@ def product(
     wide_pixels, fewest, lanes = np.int64(most), np.int64(least or most), np.int64(block)
     begin, prepare, end, pixels = stage.begin, stage.prepare, stage.end, stage.pixels
     stage_memory, run_memory = stage.memory, stack(stage.longest * TILE_SIZE)
+    gathers = stage.gathers
 
     @inner
     def run_block(p, tiles, made, shift, weights, bias, sums, lane, out, row, stride):
@@ -223,12 +228,12 @@ def product(
         p = window(address)
         scratch, tiles, sums = scratch_memory(), run_memory(), stage_memory()
         begin(p, sums)
-        tables = NONE
-        if masks and table_bytes(p, wide_pixels) <= TABLES:
+        tables = GATHERED if gathers else NONE
+        if masks and not gathers and table_bytes(p, wide_pixels) <= TABLES:
             tables = table_memory()
         outs, blocks = p.groups * p.width, (p.width + block - 1) // block
         length, stride, chunk = shape_of_run(p, lanes, hi - lo, pixels(p))
-        if tables != 0:
+        if tables > GATHERED:
             length = max(most, min(length, TABLES // table_bytes(p, ONE)) // most * most)
         for first in range(lo, hi, length):
             count = min(length, hi - first)

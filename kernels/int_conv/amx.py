@@ -5,8 +5,7 @@ for 16 lanes, which is how fours.py packs them, with the depth padded to 64 by z
 multiplied as they are, signed or not.
 
 Pixels that lie evenly are loaded from where they are. All others are gathered once a run, for all
-blocks of weights: 64 bytes of depth of each of the 32 pixels, then the next 64. A run is as long as
-what is gathered has room for. The registers are laid out once a call.
+blocks of weights. The registers are laid out once a call.
 
 A machine without AMX runs the tiles on `Emulated` registers, in memory, and finds the instructions
 in the assembly (tests/kernels/test_amx.py).
@@ -25,7 +24,6 @@ from lowbit.kernels.entry import inner
 from lowbit.kernels.int_conv import fours
 from lowbit.kernels.late import INT8, INT32, types
 from lowbit.kernels.layout import Layout
-from lowbit.kernels.program import RUN
 from lowbit.kernels.requantize import finisher
 from lowbit.kernels.simd import (
     I8,
@@ -48,12 +46,10 @@ PIXELS, LANES, DEPTH = 32, 32, 64
 ROW, BYTE = 4 * LANES, int(Layout.BYTE)
 SYSCALL, REQUEST, TILE_DATA = 158, 0x1023, 18  # arch_prctl(ARCH_REQ_XCOMP_PERM, XTILEDATA)
 
-# Bytes gathered in a run; a tile of few pixels that is still faster here than one by one; pixels
-# that leave together, so that what belongs to the channels is read once for all of them.
-ROOM, FEWEST, TOGETHER = 2**19, 4, 4
-
-NEAR, LONGEST = 2**19, 256  # bytes of weights; pixels of a run that reads more
-MOST = ROOM // (PIXELS * DEPTH)  # steps of depth of a sum, taps times channels
+# Of a run: bytes gathered, and pixels. Of a tile: the fewest pixels, which one by one would be
+# slower, and how many leave together, so that what belongs to the channels is read once for all.
+ROOM, LONGEST, FEWEST, TOGETHER = 2**19, 256, 4, 4
+MOST = ROOM // (PIXELS * DEPTH) - 1  # steps of depth of a sum, taps times channels
 
 as_i8, as_i32 = pointers(INT8), pointers(INT32)
 memory, slab, load_row = stack(3 * 4096), stack(ROOM), vector_load(I32x16)
@@ -186,31 +182,52 @@ def steps_of(p):
 
 @inner
 def gathered_bytes(p):
-    """Of one pixel."""
-    return p.kh * p.kw * steps_of(p) * DEPTH
+    """From one gathered pixel to the next: an odd number of cache lines for most depths, so that 16
+    pixels do not compete for the same places of the cache."""
+    return (p.kh * p.kw * steps_of(p) + 1) * DEPTH
 
 
 @inner
 def pixels_of_run(p):
-    """Weights that do not stay near are read anew for each run."""
-    near = gathered_bytes(p) * p.width <= NEAR
-    room = ROOM // gathered_bytes(p) // PIXELS * PIXELS
-    return min(RUN if near else LONGEST, room)
+    """All weights are read anew for each run."""
+    return min(LONGEST, ROOM // gathered_bytes(p) // PIXELS * PIXELS)
+
+
+@inner
+def copy_lines(to, source, count):
+    for i in range(0, count, DEPTH):
+        copy_bytes(to + i, source + i, DEPTH)
 
 
 @inner
 def gather(p, t, x, room):
-    """Of a tile that has a table. Where it has no pixels is whatever was there: never stored."""
+    """The pixels of a masked tile. Where it has none is whatever was there: never stored."""
     if t.table == 0:
         return
-    to, shift = room + t.first * gathered_bytes(p), x - t.x
-    pairs, steps = t.table + 8 * PIXELS, steps_of(p)
-    for _ in range(p.kh * p.kw):
-        for i in range(t.pixels):
-            x, at = as_i64(pairs + 16 * i)[0] + shift, to + DEPTH * i
-            for k in range(steps):
-                copy_bytes(at + DEPTH * PIXELS * k, x + DEPTH * k, DEPTH)
-        to, pairs = to + DEPTH * PIXELS * steps, pairs + 16 * PIXELS
+    tap, row = DEPTH * steps_of(p), p.w * p.x_pixel
+    down, right = p.dilation_h * row, p.dilation_w * p.x_pixel
+    last_x = p.w - (p.kw - 1) * p.dilation_w
+    image, y, left = x - t.top * row - t.left * p.x_pixel, t.top, t.left
+    to = room + t.first * gathered_bytes(p)
+    for _ in range(t.pixels):
+        at, joint = to, right == tap and left >= 0 and left < last_x
+        for ky in range(p.kh):
+            source, below = image + y * row + left * p.x_pixel + ky * down, y + ky * p.dilation_h
+            inside = below >= 0 and below < p.h
+            if joint and inside:  # taps side by side, here as there
+                copy_lines(at, source, p.kw * tap)
+            else:
+                for kx in range(p.kw):
+                    z = left + kx * p.dilation_w
+                    there = inside and z >= 0 and z < p.w
+                    copy_lines(at + kx * tap, source + kx * right if there else p.zero, tap)
+            at += p.kw * tap
+        to += gathered_bytes(p)
+        left += p.stride_w
+        if left + p.pad_left == p.stride_w * p.out_w:
+            left, y = -p.pad_left, y + p.stride_h
+            if y + p.pad_top == p.stride_h * p.out_h:
+                y, image = -p.pad_top, image + p.h * row
 
 
 def stage(registers) -> window.Stage:
@@ -225,7 +242,7 @@ def stage(registers) -> window.Stage:
     def end(p, room):
         release(room, 0, 0)
 
-    return window.Stage(slab, begin, gather, end, pixels_of_run, LONGEST)
+    return window.Stage(slab, begin, gather, end, pixels_of_run, LONGEST, gathers=True)
 
 
 def multiplication(registers):
@@ -331,8 +348,9 @@ def tiles(registers):
         state, a = memory(), sums + t.first * gathered_bytes(p)
         signed, both = p.x_kind == BYTE, t.pixels > PIXELS // 2
         clear(state)
+        pixel = gathered_bytes(p)
         for k in range(p.kh * p.kw * steps_of(p)):
-            multiply(state, signed, both, a + DEPTH * PIXELS * k, DEPTH, weights + 16 * ROW * k)
+            multiply(state, signed, both, a + DEPTH * k, pixel, weights + 16 * ROW * k)
         leave(p, state, state + 8192, t.pixels, lane, out, stride)
 
     return evenly, gathered
