@@ -5,6 +5,7 @@ sweep_*.csv     the trials.csv of a sweep's report
 """
 
 import csv
+import json
 from collections.abc import Iterator
 from math import prod
 from pathlib import Path
@@ -13,6 +14,7 @@ from statistics import fmean
 from readme_markdown import over_seeds, titled
 
 from lowbit.sweep.presets import PRESETS
+from lowbit.sweep.recipe import Recipe, recipe
 from lowbit.sweep.report import svg
 from lowbit.sweep.report.panels import scatters
 from lowbit.sweep.report.rows import groups
@@ -95,20 +97,41 @@ def typed(row: Row) -> dict[str, str | int | float]:
 def sweep(path: Path) -> tuple[str, list[str], Lines]:
     """A line a scheme and recipe, over seeds, one image at a time on one thread. A sweep that is
     under way is a table, too, and says how far it is."""
+    rows = [row for row in read(path) if (row["threads"], row["batch"]) == ("1", "1")]
     together: dict[tuple[str, str], list[Row]] = {}
-    for row in read(path):
-        if (row["threads"], row["batch"]) == ("1", "1"):
-            together.setdefault((row["scheme"], row["recipe"]), []).append(row)
-    rows = [row for found in together.values() for row in found]
-    cpus = " or ".join(dict.fromkeys(row["cpu"] for row in rows))
+    for row in rows:
+        together.setdefault((row["scheme"], row["recipe"]), []).append(row)
+    recipes = {text: recipe(json.loads(text)) for _, text in together}
+    differs = differing([*recipes.values()])
+    shared = {k: v for k, v in next(iter(recipes.values())).changes().items() if k not in differs}
     title = (
-        f"{progress(path, len(rows))}: {rows[0]['model']} on {rows[0]['data']}, one thread of "
-        f"{cpus}, one image at a time; mean and standard deviation over seeds. Torch runs the "
-        f"float network in the same turns.{quiet(rows)} `equal` is the share of test images whose "
-        "outputs are torch's own to the last bit (for ptq, the graph's definitions')."
+        f"{progress(path, len(rows))}: {rows[0]['model']} on {rows[0]['data']}, trained on "
+        f"{either(rows, 'trained_on')}{said(shared, ', all with ')}; times of one thread of "
+        f"{either(rows, 'cpu')}, one image at a time; mean and standard deviation over seeds. "
+        f"Torch runs the float network in the same turns.{quiet(rows)} `equal` is the share of "
+        "test images whose outputs are torch's own to the last bit (for ptq, the graph's "
+        "definitions')."
     )
     columns = ["scheme", "recipe", "seeds", "accuracy, %", "bytes", "ms", "faster than torch"]
-    return title, [*columns, "equal"], [group(*item) for item in together.items()]
+    own = {text: said({k: getattr(r, k) for k in differs}) for text, r in recipes.items()}
+    lines = [group(scheme, own[text], found) for (scheme, text), found in together.items()]
+    return title, [*columns, "equal"], lines
+
+
+def either(rows: list[Row], column: str) -> str:
+    return " or ".join(dict.fromkeys(row[column] for row in rows))
+
+
+def differing(recipes: list[Recipe]) -> list[str]:
+    """The settings that are not the same in all of them."""
+    first = recipes[0].to_json()
+    return [k for k, v in first.items() if any(r.to_json()[k] != v for r in recipes)]
+
+
+def said(settings: dict[str, object], before: str = "") -> str:
+    """In words, if there is anything to say."""
+    text = ", ".join(f"{name} {value}" for name, value in settings.items())
+    return f"{before}{text}" if text else ""
 
 
 def progress(path: Path, count: int) -> str:
@@ -127,7 +150,7 @@ def alone(row: Row) -> bool:
     return float(row["load"]) <= int(row["cores"]) + 1
 
 
-def group(named: tuple[str, str], rows: list[Row]) -> list[str]:
+def group(scheme: str, how: str, rows: list[Row]) -> list[str]:
     accuracies = [100 * float(row["accuracy"]) for row in rows]
     times = ["", ""]
     if timed := [row for row in rows if alone(row)]:
@@ -136,8 +159,8 @@ def group(named: tuple[str, str], rows: list[Row]) -> list[str]:
     size = fmean(int(row["bytes"]) for row in rows)
     equal = min(float(row["equal"]) for row in rows)
     return [
-        named[0],
-        f"`{named[1]}`",
+        scheme,
+        how,
         str(len(rows)),
         over_seeds(accuracies),
         f"{size:,.0f}",
