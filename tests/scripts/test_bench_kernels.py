@@ -21,7 +21,9 @@ def verdicts(monkeypatch):
 
 def row(peer, milliseconds, dtype="w2a8", **more):
     named = {"op": "linear", "shape": "1x4096x4096", "dtype": dtype, "kernel": "k", "threads": 1}
-    return named | {"median_ms": milliseconds, "gops": 8.0, "ceiling_gops": 10.0, "peer": peer}
+    return (
+        named | {"median_ms": milliseconds, "gops": 8.0, "ceiling_gops": 10.0, "peer": peer} | more
+    )
 
 
 def test_one_json_object_a_line():
@@ -48,3 +50,20 @@ def test_a_target_is_met_or_missed(verdicts):
 
 def test_what_was_not_measured_has_no_verdict(verdicts):
     assert verdicts([row(None, 0.2)]) == []
+
+
+def test_on_amx_no_ceiling_of_vectors_is_a_target(verdicts):
+    shapes = ("56x56x64->64", "28x28x128->128", "14x14x256->256", "7x7x512->512")
+    rows = []
+    for kernel, dtype in (("xnor", "w1a1"), ("int_conv_amx", "w8a8")):
+        for i, shape in enumerate(shapes):
+            named = {"op": "conv", "shape": f"{shape} k3s1", "kernel": kernel}
+            peers = [("torch-fp32", 20.0), ("litert-int8", 0.9 + i)]
+            rows += [row(peer, t, dtype, **named) for peer, t in [(None, 1.0), *peers]]
+    rows += [row(None, 1.0, "w8a8", shape="256x4096x4096", kernel="int_conv_amx")]
+    gemm = {"op": "gemm", "shape": "1024x4096x1024"}
+    rows += [row(None, 1.0, "w1a1", **gemm)]
+    found = {v.target: v for v in verdicts(rows)}
+    assert not [target for target in found if target.startswith("2.") and "ceiling" in target]
+    on_three = "1. binary 3x3, times faster than every int8 peer on AMX, on three of four shapes"
+    assert found[on_three].reached == pytest.approx(1.9)
