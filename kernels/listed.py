@@ -31,16 +31,59 @@ def following(p, image, oy, ox):
     return image, oy, ox
 
 
-def product(wide, narrow, most: int, block: int, block_bytes, fill, room, table_bytes: int = TABLE):
+def rows_of_inputs(copy, size: int, row_bytes):
+    """The fill that writes a row a pixel: its inputs, tap after tap, zeros outside the image.
+
+    copy(kind, source, target, count) leaves `count` codes as values of `size` bytes, and may write
+    beyond them.
+    """
+
+    @inner
+    def fill(p, table, first, count):
+        image, oy, ox = positions(p, first)
+        for i in range(count):
+            target = table + i * row_bytes(p)
+            y0, x0 = oy * p.stride_h - p.pad_top, ox * p.stride_w - p.pad_left
+            joint = p.dilation_w == 1 and x0 >= 0 and x0 + p.kw <= p.w
+            for ky in range(p.kh):
+                y = y0 + ky * p.dilation_h
+                row = p.x + (image * p.h + y) * p.w * p.x_pixel
+                if joint or y < 0 or y >= p.h:  # taps side by side, or as many zeros
+                    at = row + x0 * p.x_pixel if y >= 0 and y < p.h else p.zero
+                    copy(p.x_kind, at, target, p.kw * p.depth)
+                    target += size * p.kw * p.depth
+                else:
+                    for kx in range(p.kw):
+                        x = x0 + kx * p.dilation_w
+                        at = row + x * p.x_pixel if x >= 0 and x < p.w else p.zero
+                        copy(p.x_kind, at, target, p.depth)
+                        target += size * p.depth
+            image, oy, ox = following(p, image, oy, ox)
+
+    return fill
+
+
+def product(
+    wide,
+    narrow,
+    most: int,
+    block: int,
+    block_bytes,
+    fill,
+    room,
+    table_bytes: int = TABLE,
+    stage: window.Stage = window.PLAIN,
+):
     """The kernel of these parts:
 
         room(p)                        pixels whose table fits `table_bytes`
         fill(p, table, first, count)   writes it
         tile(p, table, r, channel, weights, out, stride)
 
-    wide and narrow compute pixels r, r + 1, ... of a run, `block` channels from `channel` on.
+    wide and narrow compute pixels r, r + 1, ... of a run, `block` channels from `channel` on. Of
+    the stage only its begin and end take part, with the table as memory.
     """
-    table_memory = stack(table_bytes)
+    table_memory, begin, end = stack(table_bytes), stage.begin, stage.end
 
     @inner
     def whole_tiles(pixels):
@@ -49,6 +92,7 @@ def product(wide, narrow, most: int, block: int, block_bytes, fill, room, table_
     def run(address, lo, hi):
         p = window.window(address)
         scratch, table = scratch_memory(), table_memory()
+        begin(p, table)
         length, outs = min(RUN, max(1, hi - lo), whole_tiles(room(p))), p.groups * p.width
         chunk = outs
         if p.direct == 0:
@@ -72,5 +116,6 @@ def product(wide, narrow, most: int, block: int, block_bytes, fill, room, table_
                 if p.direct == 0:
                     program, call = p.program, p.run_program
                     run_program(call, (program, scratch, first, count, c0, c1 - c0, chunk))
+        end(p, table)
 
     return run

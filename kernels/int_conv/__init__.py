@@ -22,6 +22,7 @@ KERNELS = (
         pack=rows.pack_depthwise,
         fits=depthwise.fits,
     ),
+    rows.amx_joined_row("int_conv_joined_amx_32x32", amx.Registers(), amx.REQUIRES),
     rows.joined_row("int_conv_joined_dots", VNNI_512, 8, 2),
     rows.joined_row("int_conv_joined_dots", VNNI_512, 4, 4),
     rows.joined_row("int_conv_joined_avxvnni", AVX_VNNI, 4, 2),

@@ -230,7 +230,8 @@ def gather(p, t, x, room):
                 y, image = -p.pad_top, image + p.h * row
 
 
-def stage(registers) -> window.Stage:
+def layout_of(registers):
+    """What lays the registers out, and gives them back."""
     configure, release = registers.configure(), registers.release()
 
     @inner
@@ -242,7 +243,7 @@ def stage(registers) -> window.Stage:
     def end(p, room):
         release(room, 0, 0)
 
-    return window.Stage(slab, begin, gather, end, pixels_of_run, LONGEST, gathers=True)
+    return begin, end
 
 
 def multiplication(registers):
@@ -364,7 +365,7 @@ def kernel(registers, dot: Dot = VNNI_512):
     def block_bytes(p):
         return p.kh * p.kw * steps_of(p) * 16 * ROW
 
+    begin, end = layout_of(registers)
+    stage = window.Stage(slab, begin, gather, end, pixels_of_run, LONGEST, gathers=True)
     wide, masked = tiles(registers)
-    return window.product(
-        wide, narrow, PIXELS, LANES, block_bytes, stage(registers), masked, FEWEST
-    )
+    return window.product(wide, narrow, PIXELS, LANES, block_bytes, stage, masked, FEWEST)

@@ -4,7 +4,7 @@ import math
 
 from lowbit.kernels import cpu, depthwise
 from lowbit.kernels.dots import Dot
-from lowbit.kernels.int_conv import amx, depthwise_fours, few_bits, joined, widened
+from lowbit.kernels.int_conv import amx, amx_joined, depthwise_fours, few_bits, joined, widened
 from lowbit.kernels.layout import Layout
 
 RUNS = (32, 8)  # of bounded.py, longest first
@@ -105,5 +105,18 @@ def bytes_by_amx(problem) -> str:
     steps = math.prod(problem.kernel) * -(-problem.channels // problem.groups // amx.DEPTH)
     if steps > amx.MOST:
         return f"needs {amx.MOST * amx.DEPTH} inputs a sum at most"
+    return leave()
+
+
+def joined_by_amx(problem) -> str:
+    if problem.groups > 1 or problem.channels >= amx.DEPTH // 2:
+        return f"needs one group of less than {amx.DEPTH // 2} channels"
+    if math.prod(problem.kernel) * problem.channels > amx_joined.MOST:
+        return f"needs {amx_joined.MOST} inputs a sum at most"
+    return bytes_by_int8(problem) or leave()
+
+
+def leave() -> str:
+    """What the system has to say to a CPU's AMX; one that has none is told so elsewhere."""
     able = cpu.features() >= amx.REQUIRES
     return "" if not able or amx.permitted() else "needs the system's leave to use AMX"

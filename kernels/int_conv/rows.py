@@ -8,6 +8,7 @@ from lowbit.kernels import dense, depthwise, products
 from lowbit.kernels.dots import VNNI_512, Dot
 from lowbit.kernels.int_conv import (
     amx,
+    amx_joined,
     bounded,
     depthwise_fours,
     depthwise_pairs,
@@ -126,6 +127,19 @@ def few_bits_row(name: str, run, dot: Dot, pixels: int, vectors: int) -> Kernel:
         tile=(pixels, lanes),
         pack=partial(few_bits.pack, lanes),
         fits=fits.signed_by_two_bits,
+        codes=True,
+    )
+
+
+def amx_joined_row(name: str, registers, requires: frozenset[str], dot: Dot = VNNI_512) -> Kernel:
+    return Kernel(
+        name,
+        amx_joined.kernel(registers, dot),
+        requires,
+        tile=(amx.PIXELS, amx.LANES),
+        pack=amx_joined.pack,
+        fits=fits.joined_by_amx,
+        bias=partial(joined.bias, dot.shift),
         codes=True,
     )
 

@@ -12,7 +12,6 @@ from llvmlite import ir
 from lowbit.kernels import dense, listed, products
 from lowbit.kernels.entry import inner
 from lowbit.kernels.layout import Layout
-from lowbit.kernels.listed import following, positions
 from lowbit.kernels.requantize import finisher
 from lowbit.kernels.simd import (
     I8,
@@ -91,30 +90,6 @@ def widen(kind, source, target, count):
             keep(target + 2 * c, load_signed(source + c), STEP)
 
 
-@inner
-def fill(p, table, first, count):
-    """The inputs of each pixel, tap after tap, zeros outside the image."""
-    image, oy, ox = positions(p, first)
-    for i in range(count):
-        target = table + i * row_bytes(p)
-        y0, x0 = oy * p.stride_h - p.pad_top, ox * p.stride_w - p.pad_left
-        joint = p.dilation_w == 1 and x0 >= 0 and x0 + p.kw <= p.w
-        for ky in range(p.kh):
-            y = y0 + ky * p.dilation_h
-            row = p.x + (image * p.h + y) * p.w * p.x_pixel
-            if joint or y < 0 or y >= p.h:  # taps side by side, or as many zeros
-                at = row + x0 * p.x_pixel if y >= 0 and y < p.h else p.zero
-                widen(p.x_kind, at, target, p.kw * p.depth)
-                target += 2 * p.kw * p.depth
-            else:
-                for kx in range(p.kw):
-                    x = x0 + kx * p.dilation_w
-                    at = row + x * p.x_pixel if x >= 0 and x < p.w else p.zero
-                    widen(p.x_kind, at, target, p.depth)
-                    target += 2 * p.depth
-        image, oy, ox = following(p, image, oy, ox)
-
-
 def tile(kind: Pairs, pixels: int, vectors: int):
     none, finish = zeros(I32x16, pixels * vectors), finisher(vectors, dense.writer(vectors))
     step, row = dense.step(kind, vectors), kind.row * vectors
@@ -141,4 +116,5 @@ def kernel(bits: int, pixels: int, vectors: int):
 
     wide, narrow = tile(kind, pixels, vectors), tile(kind, 1, vectors)
     block = dense.LANES * vectors
+    fill = listed.rows_of_inputs(widen, 2, row_bytes)
     return listed.product(wide, narrow, pixels, block, block_bytes, fill, room, TABLE)

@@ -12,7 +12,7 @@ from lowbit.ir import Graph, Node, TensorType, evaluate, ops
 from lowbit.kernels import int_conv
 from lowbit.kernels.dots import Dot, as_bytes
 from lowbit.kernels.int_conv import amx
-from lowbit.kernels.int_conv.rows import amx_row
+from lowbit.kernels.int_conv.rows import amx_joined_row, amx_row
 from lowbit.kernels.simd import I32
 from lowbit.runtime import Network
 from lowbit.runtime.kernels import TABLES
@@ -34,6 +34,8 @@ def plain(builder, acc, x, w):
 
 AVX2 = Dot(8, frozenset({"avx2"}), plain)
 EMULATED = amx_row("int_conv_emulated_32x32", amx.Emulated(), AVX2.requires, AVX2)
+SAME = ((1, 1), ((1, 1), (1, 1)), (1, 1))  # strides, padding, dilation
+JOINED = amx_joined_row("int_conv_joined_emulated", amx.Emulated(), AVX2.requires, AVX2)
 
 
 def constant(values, spec=None) -> TensorType:
@@ -43,27 +45,31 @@ def constant(values, spec=None) -> TensorType:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("sides", "channels", "outs", "groups", "x_spec"),
+    ("row", "sides", "channels", "outs", "groups", "x_spec", "places"),
     [
-        ((9, 40), 64, 33, 1, INT8),
-        ((7, 11), 70, 64, 1, unsigned(8)),
-        ((5, 35), 128, 64, 2, INT8),
-        ((3, 12), 300, 40, 1, INT8),  # 8 pixels are left over
-        ((9, 40), 512, 128, 1, INT8),  # weights that are not near: runs of 96
+        (EMULATED, (9, 40), 64, 33, 1, INT8, SAME),
+        (EMULATED, (7, 11), 70, 64, 1, unsigned(8), SAME),
+        (EMULATED, (5, 35), 128, 64, 2, INT8, SAME),
+        (EMULATED, (3, 12), 300, 40, 1, INT8, SAME),  # 8 pixels are left over
+        (EMULATED, (9, 40), 512, 128, 1, INT8, SAME),  # runs of 96: what is gathered is much
+        (EMULATED, (12, 17), 64, 32, 1, INT8, ((2, 1), ((0, 3), (2, 1)), (1, 2))),
+        (JOINED, (21, 23), 3, 40, 1, unsigned(8), ((2, 2), ((3, 3), (2, 3)), (1, 1))),
+        (JOINED, (9, 35), 3, 64, 1, INT8, SAME),
+        (JOINED, (9, 16), 13, 5, 1, INT8, ((1, 1), ((2, 0), (0, 2)), (2, 3))),
     ],
 )
 @pytest.mark.parametrize("form", [None, ops.RequantizeF])
 def test_emulated_tiles_are_the_definition(
-    sides, channels, outs, groups, x_spec, form, monkeypatch
+    row, sides, channels, outs, groups, x_spec, places, form, monkeypatch
 ):
-    if EMULATED.objections():
-        pytest.skip("; ".join(EMULATED.objections()))
-    monkeypatch.setitem(TABLES, "int_conv", (EMULATED, *int_conv.KERNELS))
+    if row.objections():
+        pytest.skip("; ".join(row.objections()))
+    monkeypatch.setitem(TABLES, "int_conv", (row, *int_conv.KERNELS))
     rng = np.random.default_rng(outs)
     w = rng.integers(-127, 128, (outs, 3, 3, channels // groups))
     wide = QuantSpec(-(2**10), 2**10)
     constants = {"w": constant(w, NARROW_INT8)}
-    nodes = [Node(ops.Conv((1, 1), ((1, 1), (1, 1)), (1, 1), groups), ("x", "w"), "y")]
+    nodes = [Node(ops.Conv(*places, groups), ("x", "w"), "y")]
     if form:
         constants["bias"] = constant(rng.integers(-500, 500, outs), wide)
         constants["scales"] = constant(np.full(outs, 0.01, np.float32))
@@ -71,7 +77,8 @@ def test_emulated_tiles_are_the_definition(
     x_type = TensorType((*sides, channels), x_spec)
     graph = Graph({"x": x_type}, constants, tuple(nodes), (nodes[-1].output,))
     x = rng.integers(x_spec.lo, x_spec.hi + 1, (2, *x_type.shape)).astype(x_type.dtype)
-    network = Network(graph, batch=2, kernel=EMULATED.name)
+    network = Network(graph, batch=2, kernel=row.name)
+    assert [step.kernel.name for step in network.plan.steps] == [row.name]
     (want,) = evaluate(graph, x)
     np.testing.assert_array_equal(network(x), want)
 
@@ -85,9 +92,10 @@ def test_few_channels_are_not_for_it():
 
 
 @pytest.mark.slow
-def test_the_instructions_are_in_its_assembly():
+@pytest.mark.parametrize("row", ["int_conv_amx_32x32", "int_conv_joined_amx_32x32"])
+def test_the_instructions_are_in_its_assembly(row):
     features = "+amx-int8,+amx-tile,+avx512f,+avx512bw,+avx512vl,+avx512vnni"
-    command = [sys.executable, str(SCRIPT), "int_conv_amx_32x32", "x86_64-linux-gnu", features]
+    command = [sys.executable, str(SCRIPT), row, "x86_64-linux-gnu", features]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     for mnemonic in ("ldtilecfg", "tilezero", "tileloadd", "tdpbssd", "tdpbusd", "tilestored"):
         assert mnemonic in text
