@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from math import prod
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from readme_markdown import over_seeds, titled
 
@@ -17,9 +18,10 @@ from lowbit.sweep.presets import PRESETS
 from lowbit.sweep.recipe import Recipe, recipe
 from lowbit.sweep.report import svg
 from lowbit.sweep.report.panels import scatters
-from lowbit.sweep.report.rows import groups
+from lowbit.sweep.report.rows import groups, steadied
 
 Row = dict[str, str]
+Trial = dict[str, Any]  # a row with its numbers as numbers
 Lines = list[list[str]]
 DRAWN = {"bytes": "Accuracy against bytes", "latency_batch1": "Accuracy against time"}
 FLOATS = ("accuracy", "equal", "bytes", "ms", "torch_ms")
@@ -90,15 +92,16 @@ def drawn(folder: Path) -> None:
             (folder / f"{path.stem}_{name}.svg").write_text(svg.scatter(panels[name]))
 
 
-def typed(row: Row) -> dict[str, str | int | float]:
+def typed(row: Row) -> Trial:
     return {name: TYPES.get(name, str)(value) for name, value in row.items()}
 
 
 def sweep(path: Path) -> tuple[str, list[str], Lines]:
     """A line a scheme and recipe, over seeds, one image at a time on one thread. A sweep that is
     under way is a table, too, and says how far it is."""
-    rows = [row for row in read(path) if (row["threads"], row["batch"]) == ("1", "1")]
-    together: dict[tuple[str, str], list[Row]] = {}
+    every = steadied(map(typed, read(path)))
+    rows = [row for row in every if (row["threads"], row["batch"]) == (1, 1)]
+    together: dict[tuple[str, str], list[Trial]] = {}
     for row in rows:
         together.setdefault((row["scheme"], row["recipe"]), []).append(row)
     recipes = {text: recipe(json.loads(text)) for _, text in together}
@@ -108,7 +111,8 @@ def sweep(path: Path) -> tuple[str, list[str], Lines]:
         f"{progress(path, len(rows))}: {rows[0]['model']} on {rows[0]['data']}, trained on "
         f"{either(rows, 'trained_on')}{said(shared, ', all with ')}; times of one thread of "
         f"{either(rows, 'cpu')}, one image at a time; mean and standard deviation over seeds. "
-        f"Torch runs the float network in the same turns.{quiet(rows)} `equal` is the share of "
+        f"Torch runs the float network in the same turns, and the machine's drift is taken out by "
+        f"it.{quiet(rows)} `equal` is the share of "
         "test images whose outputs are torch's own to the last bit (for ptq, the graph's "
         "definitions')."
     )
@@ -118,7 +122,7 @@ def sweep(path: Path) -> tuple[str, list[str], Lines]:
     return title, [*columns, "equal"], lines
 
 
-def either(rows: list[Row], column: str) -> str:
+def either(rows: list[Trial], column: str) -> str:
     return " or ".join(dict.fromkeys(row[column] for row in rows))
 
 
@@ -141,23 +145,23 @@ def progress(path: Path, count: int) -> str:
     return SWEEPS[name] + ("" if count == whole else f", {count} of {whole} trials")
 
 
-def quiet(rows: list[Row]) -> str:
+def quiet(rows: list[Trial]) -> str:
     return "" if all(map(alone, rows)) else " Times are left out where the machine had other work."
 
 
-def alone(row: Row) -> bool:
+def alone(row: Trial) -> bool:
     """No more processes ran than there are cores, and the one that looked."""
     return float(row["load"]) <= int(row["cores"]) + 1
 
 
-def group(scheme: str, how: str, rows: list[Row]) -> list[str]:
-    accuracies = [100 * float(row["accuracy"]) for row in rows]
+def group(scheme: str, how: str, rows: list[Trial]) -> list[str]:
+    accuracies = [100 * row["accuracy"] for row in rows]
     times = ["", ""]
     if timed := [row for row in rows if alone(row)]:
-        ours, torchs = (fmean(float(row[name]) for row in timed) for name in ("ms", "torch_ms"))
+        ours, torchs = (fmean(row[name] for row in timed) for name in ("ms", "torch_ms"))
         times = [f"{ours:.3f}", f"{torchs / ours:.1f}x"]
-    size = fmean(int(row["bytes"]) for row in rows)
-    equal = min(float(row["equal"]) for row in rows)
+    size = fmean(row["bytes"] for row in rows)
+    equal = min(row["equal"] for row in rows)
     return [
         scheme,
         how,

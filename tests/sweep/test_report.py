@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lowbit.sweep.report.front import front
-from lowbit.sweep.report.rows import TIMED, Mean, groups, rows
+from lowbit.sweep.report.rows import TIMED, Mean, groups, rows, steadied
 from lowbit.sweep.report.tables import TRIAL
 
 POINTS = st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)))
@@ -183,3 +183,14 @@ def test_a_browser_draws_it(report, swept, tmp_path):
     assert ran.stdout.count('class="main-svg"') >= 3
     assert ran.stdout.count('class="point"') + ran.stdout.count('class="points"') >= 2
     assert 'class="heatmaplayer' in ran.stdout or "hm" in ran.stdout
+
+
+def test_times_are_on_one_scale():
+    """A run in an hour in which everything took twice as long counts as the others."""
+    same = {"model": "m", "data": "d", "threads": 1, "batch": 1}
+    times = [(1.0, 4.0), (2.2, 8.0), (1.0, 4.0), (9.0, 4.4)]
+    found = steadied([{**same, "ms": ms, "torch_ms": torch} for ms, torch in times])
+    assert [row["torch_ms"] for row in found] == [4.2] * 4
+    assert [row["ms"] for row in found] == pytest.approx([1.05, 1.155, 1.05, 9 / 4.4 * 4.2])
+    other = {**same, "model": "n", "ms": 3.0, "torch_ms": 30.0}
+    assert steadied([other, found[0]])[0] == other

@@ -15,6 +15,8 @@ NOTES = (
     "±: the standard deviation over seeds.",
     "ms: the median of many runs after a warm-up, per image; p10 and p90 hold four fifths.",
     "torch ms: the float model in torch, as many threads, timed in turns with the exported file.",
+    "Plots and means over seeds have times on one scale: each is its ratio to torch's in the same "
+    "turns, times the median of torch's over all trials. The machine's drift cancels.",
     "equal: the share of test images whose outputs are torch's to the last bit; of calibrated "
     "networks (ptq), which torch does not run, the graph's definitions'.",
     "faster: torch ms divided by ms.",

@@ -124,13 +124,38 @@ class Group:
     torch_ms: Mean
 
 
+YARDSTICK = ("model", "data", "threads", "batch")  # what torch's float network is the same for
+
+
+def steadied(found: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The rows with their times on one scale.
+
+    A machine is now faster and now slower, for whatever runs on it. So a time is taken as its ratio
+    to that of torch's float network in the same turns, times the median of torch's over all rows.
+    """
+    rows, torchs = list(found), dict[tuple, list[float]]()
+    for row in rows:
+        torchs.setdefault(yardstick(row), []).append(row["torch_ms"])
+    middle = {key: statistics.median(times) for key, times in torchs.items()}
+    return [
+        {**row, "ms": row["ms"] / row["torch_ms"] * now, "torch_ms": now}
+        for row in rows
+        for now in (middle[yardstick(row)],)
+    ]
+
+
+def yardstick(row: Mapping[str, Any]) -> tuple:
+    return tuple(row[name] for name in YARDSTICK)
+
+
 SAME = ("model", "scheme", "recipe", "data", "weight_bits", "input_bits", "threads", "batch")
 AVERAGED = ("accuracy", "bytes", "ms", "torch_ms")
 
 
 def groups(found: Iterable[Mapping[str, Any]]) -> list[Group]:
+    """With steadied times."""
     together: dict[tuple, list[Mapping[str, Any]]] = {}
-    for row in found:
+    for row in steadied(found):
         together.setdefault(tuple(row[name] for name in SAME), []).append(row)
     return [group(members) for members in together.values()]
 
