@@ -1,8 +1,9 @@
 """One trial is one JSON object, and the hash of its canonical text is the trial's name.
 
 The configuration holds all that decides the result: model and its source, quantizers, recipe,
-seed, the data's hash, what is measured, and the versions of lowbit and torch. So two machines
-that agree on a name have run the same trial.
+seed, the data's hash, what is measured, the versions of lowbit and torch, and what trains, unless
+it is a CPU: other processors add in another order. So two machines that agree on a name have run
+the same trial.
 """
 
 import hashlib
@@ -28,6 +29,11 @@ def digest(value: object) -> str:
 def key(config: Config) -> str:
     """The trial's name: 64 hexadecimal digits."""
     return digest(config)
+
+
+def trained_on(kind: str, configs: list[Config]) -> list[Config]:
+    """The same trials on that kind of processor, as torch names it."""
+    return configs if kind == "cpu" else [{**config, "trained_on": kind} for config in configs]
 
 
 def by_key(configs: list[Config]) -> dict[str, Config]:

@@ -4,10 +4,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from lowbit.sweep.config import by_key
+from lowbit.sweep.config import by_key, trained_on
 from lowbit.sweep.drive import Swept, lacking, sweep
 from lowbit.sweep.executors import Settings
 from lowbit.sweep.grid import Grid, Grids
+from lowbit.sweep.machine import device_kind
 from lowbit.sweep.store import Store
 from lowbit.sweep.watch import LiveTable
 
@@ -27,7 +28,8 @@ def run_sweep(
     """
     from lowbit.sweep.trial import run
 
-    kept, wanted = Store(store), by_key(grid.configs())
+    kept = Store(store)
+    wanted = by_key(trained_on(device_kind(settings.device), grid.configs()))
     lacks = lacking(wanted, kept)
     console = console or Console(stderr=True)
     for path, why in kept.damaged.items():

@@ -33,10 +33,16 @@ def device(accelerator: str) -> str:
     """What trains: `cpu`, or the name of the graphics card that Lightning takes."""
     import torch
 
+    kind = device_kind(accelerator)
+    return torch.cuda.get_device_name() if kind == "cuda" else kind
+
+
+def device_kind(accelerator: str) -> str:
+    """`cpu`, `cuda`, `mps`: what Lightning takes when it is asked for this accelerator."""
+    import torch
+
     found = torch.accelerator.current_accelerator() if accelerator != "cpu" else None
-    if found is None:
-        return "cpu"
-    return torch.cuda.get_device_name() if found.type == "cuda" else found.type
+    return found.type if found else "cpu"
 
 
 def installed(name: str) -> str | None:

@@ -60,6 +60,7 @@ def command(config: Config) -> str:
         "--batch": ",".join(map(str, measure["batches"])),
         "--threads": ",".join(map(str, measure["threads"])),
         "--rounds": str(measure["rounds"]),
+        **({"--device": "auto"} if "trained_on" in config else {}),
         "--store": "again",
     }
     return "lowbit sweep " + " ".join(f"{k} {shlex.quote(v)}" for k, v in options.items())

@@ -17,6 +17,7 @@ from lowbit.sweep.config import Config, canonical
 from lowbit.sweep.recipe import recipe
 
 Arrays = Mapping[str, np.ndarray]
+SAME = ("data", "model", "seed", "versions", "trained_on")  # of a trial and its float network
 
 
 def start_of(config: Config) -> Config | None:
@@ -24,7 +25,7 @@ def start_of(config: Config) -> Config | None:
     how = recipe(config["recipe"])
     if is_start(config) or not how.float_epochs:
         return None
-    same = {name: config[name] for name in ("data", "model", "seed", "versions")}
+    same = {name: config[name] for name in SAME if name in config}
     return {**same, "stage": "float", "recipe": how.float_part().to_json()}
 
 

@@ -259,3 +259,9 @@ def test_the_command_of_a_trial_asks_for_that_trial():
         )
         assert [key(c) for c in again.configs()] == [key(config)]
         assert scheme(scheme_name(config)) == Scheme(**config["scheme"])
+
+
+def test_the_command_says_what_trained():
+    (config,) = Grid(["w1a1"], ["larq_cnn"], data="fashion_mnist_subset").configs()
+    assert "--device" not in command(config)
+    assert "--device auto" in command({**config, "trained_on": "cuda"})

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lowbit.sweep.config import key
+from lowbit.sweep.config import key, trained_on
 from lowbit.sweep.recipe import Recipe
 from lowbit.sweep.start import packed, start_of, unpacked
 from lowbit.sweep.store import Store
@@ -92,3 +92,14 @@ def test_a_start_that_fails_fails_what_begins_with_it(toy, tmp_path):
     begins = "the float network that it begins with: ArithmeticError: seed -1"
     assert errors == ["ArithmeticError: seed -1", begins, begins]
     assert not Store(tmp_path).finished()
+
+
+def test_what_another_processor_trained_is_another_network():
+    (there,) = trained_on("cuda", [config()])
+    assert trained_on("cpu", [config()]) == [config()]
+    assert key(there) != key(config())
+    first, other = start_of(config()), start_of(there)
+    assert first is not None
+    assert other is not None
+    assert key(first) != key(other)
+    assert other["trained_on"] == "cuda"
