@@ -35,15 +35,15 @@ def test_a_race_is_shown_with_who_was_faster(tables, tmp_path):
 
 def test_a_sweep_is_shown_over_its_seeds(tables, tmp_path):
     row = {**dict.fromkeys(TRIAL, "1"), "scheme": "w1a1", "recipe": "{}", "data": "d", "cpu": "c"}
-    row |= {"load": 3.0, "cores": 2}
+    row |= {"load": 3.0, "cores": 2, "trained_on": "a card"}
     rows = [
         {**row, "accuracy": accuracy, "seed": seed, "bytes": 1000, "ms": 0.5, "torch_ms": 2.0}
         for seed, accuracy in enumerate((0.8, 0.9))
     ]
     path = write_rows(tmp_path / "sweep_quick.csv", [*rows, {**rows[0], "batch": 16}])
     title, head, (line,) = tables.sweep(path)
-    assert title.startswith("`lowbit sweep --quick`, 2 of 34 trials: ")
-    expected = ["w1a1", "`{}`", "2", "85.00 ± 7.07", "1,000", "0.500", "4.0x", "100.00 %"]
+    assert title.startswith("`lowbit sweep --quick`, 2 of 34 trials: 1 on d, trained on a card; ")
+    expected = ["w1a1", "", "2", "85.00 ± 7.07", "1,000", "0.500", "4.0x", "100.00 %"]
     assert line == expected
     assert len(head) == len(line)
     write_rows(path, [rows[0], {**rows[1], "load": 3.5, "ms": 99.0}])
@@ -52,3 +52,13 @@ def test_a_sweep_is_shown_over_its_seeds(tables, tmp_path):
     assert line == expected
     write_rows(path, [{**row, "load": 3.5} for row in rows])
     assert tables.sweep(path)[2][0][5:7] == ["", ""]
+
+
+def test_what_recipes_share_is_said_once(tables, tmp_path):
+    row = dict.fromkeys(TRIAL, "1") | {"load": 1.0, "cores": 2, "cpu": "c", "trained_on": "cpu"}
+    recipes = {"a": '{"epochs":1,"flip":true}', "b": '{"flip":true,"lr":0.5}'}
+    rows = [{**row, "scheme": name, "recipe": text} for name, text in recipes.items()]
+    title, head, lines = tables.sweep(write_rows(tmp_path / "sweep_full.csv", rows))
+    assert ", all with flip True; times of" in title
+    assert head[1] == "recipe"
+    assert [line[1] for line in lines] == ["epochs 1, lr 0.002", "epochs 3, lr 0.5"]
