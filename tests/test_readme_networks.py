@@ -55,7 +55,8 @@ def test_a_sweep_is_shown_over_its_seeds(tables, tmp_path):
 
 
 def test_what_recipes_share_is_said_once(tables, tmp_path):
-    row = dict.fromkeys(TRIAL, "1") | {"load": 1.0, "cores": 2, "cpu": "c", "trained_on": "cpu"}
+    row = dict.fromkeys((*TRIAL, "data", "cpu"), "1")
+    row |= {"load": 1.0, "cores": 2, "trained_on": "cpu"}
     recipes = {"a": '{"epochs":1,"flip":true}', "b": '{"flip":true,"lr":0.5}'}
     rows = [{**row, "scheme": name, "recipe": text} for name, text in recipes.items()]
     title, head, lines = tables.sweep(write_rows(tmp_path / "sweep_full.csv", rows))
