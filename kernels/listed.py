@@ -31,33 +31,46 @@ def following(p, image, oy, ox):
     return image, oy, ox
 
 
-def rows_of_inputs(copy, size: int, row_bytes):
-    """The fill that writes a row a pixel: its inputs, tap after tap, zeros outside the image.
+def inputs_of_pixel(copy, size: int):
+    """The function that writes a pixel's inputs, tap after tap, zeros outside the image. `image` is
+    the address of the image, y0 and x0 the place of tap (0, 0), and a tap is `tap` codes there.
 
     copy(kind, source, target, count) leaves `count` codes as values of `size` bytes, and may write
     beyond them.
     """
 
     @inner
+    def write(p, image, y0, x0, tap, target):
+        dense = p.dilation_w == 1 and p.x_pixel == tap
+        joint = dense and x0 >= 0 and x0 + p.kw <= p.w  # taps side by side, here as there
+        for ky in range(p.kh):
+            y = y0 + ky * p.dilation_h
+            row, inside = image + y * p.w * p.x_pixel, y >= 0 and y < p.h
+            if joint:
+                at = row + x0 * p.x_pixel if inside else p.zero
+                copy(p.x_kind, at, target, p.kw * tap)
+                target += size * p.kw * tap
+            else:
+                for kx in range(p.kw):
+                    x = x0 + kx * p.dilation_w
+                    at = row + x * p.x_pixel if inside and x >= 0 and x < p.w else p.zero
+                    copy(p.x_kind, at, target, tap)
+                    target += size * tap
+
+    return write
+
+
+def rows_of_inputs(copy, size: int, row_bytes):
+    """The fill that writes a row a pixel: its inputs."""
+    write = inputs_of_pixel(copy, size)
+
+    @inner
     def fill(p, table, first, count):
         image, oy, ox = positions(p, first)
         for i in range(count):
-            target = table + i * row_bytes(p)
-            y0, x0 = oy * p.stride_h - p.pad_top, ox * p.stride_w - p.pad_left
-            joint = p.dilation_w == 1 and x0 >= 0 and x0 + p.kw <= p.w
-            for ky in range(p.kh):
-                y = y0 + ky * p.dilation_h
-                row = p.x + (image * p.h + y) * p.w * p.x_pixel
-                if joint or y < 0 or y >= p.h:  # taps side by side, or as many zeros
-                    at = row + x0 * p.x_pixel if y >= 0 and y < p.h else p.zero
-                    copy(p.x_kind, at, target, p.kw * p.depth)
-                    target += size * p.kw * p.depth
-                else:
-                    for kx in range(p.kw):
-                        x = x0 + kx * p.dilation_w
-                        at = row + x * p.x_pixel if x >= 0 and x < p.w else p.zero
-                        copy(p.x_kind, at, target, p.depth)
-                        target += size * p.depth
+            at = p.x + image * p.h * p.w * p.x_pixel
+            y, x = oy * p.stride_h - p.pad_top, ox * p.stride_w - p.pad_left
+            write(p, at, y, x, p.depth, table + i * row_bytes(p))
             image, oy, ox = following(p, image, oy, ox)
 
     return fill

@@ -18,7 +18,7 @@ import platform
 import numpy as np
 from llvmlite import ir
 
-from lowbit.kernels import dense, products, window
+from lowbit.kernels import dense, listed, products, window
 from lowbit.kernels.dots import VNNI_512, Dot
 from lowbit.kernels.entry import inner
 from lowbit.kernels.int_conv import fours
@@ -194,9 +194,12 @@ def pixels_of_run(p):
 
 
 @inner
-def copy_lines(to, source, count):
+def copy_lines(kind, source, target, count):
     for i in range(0, count, DEPTH):
-        copy_bytes(to + i, source + i, DEPTH)
+        copy_bytes(target + i, source + i, DEPTH)
+
+
+write_inputs = listed.inputs_of_pixel(copy_lines, 1)
 
 
 @inner
@@ -204,25 +207,10 @@ def gather(p, t, x, room):
     """The pixels of a masked tile. Where it has none is whatever was there: never stored."""
     if t.table == 0:
         return
-    tap, row = DEPTH * steps_of(p), p.w * p.x_pixel
-    down, right = p.dilation_h * row, p.dilation_w * p.x_pixel
-    last_x = p.w - (p.kw - 1) * p.dilation_w
+    row = p.w * p.x_pixel
     image, y, left = x - t.top * row - t.left * p.x_pixel, t.top, t.left
-    to = room + t.first * gathered_bytes(p)
-    for _ in range(t.pixels):
-        at, joint = to, right == tap and left >= 0 and left < last_x
-        for ky in range(p.kh):
-            source, below = image + y * row + left * p.x_pixel + ky * down, y + ky * p.dilation_h
-            inside = below >= 0 and below < p.h
-            if joint and inside:  # taps side by side, here as there
-                copy_lines(at, source, p.kw * tap)
-            else:
-                for kx in range(p.kw):
-                    z = left + kx * p.dilation_w
-                    there = inside and z >= 0 and z < p.w
-                    copy_lines(at + kx * tap, source + kx * right if there else p.zero, tap)
-            at += p.kw * tap
-        to += gathered_bytes(p)
+    for i in range(t.first, t.first + t.pixels):
+        write_inputs(p, image, y, left, DEPTH * steps_of(p), room + i * gathered_bytes(p))
         left += p.stride_w
         if left + p.pad_left == p.stride_w * p.out_w:
             left, y = -p.pad_left, y + p.stride_h

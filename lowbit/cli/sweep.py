@@ -175,7 +175,7 @@ def stored(folder: Path, again: bool, console: Console) -> "Swept":
 
 
 def finish(swept: "Swept", store: Path, report: Path, as_json: bool) -> None:
-    late = sum(not record["measured"]["latency"] for record in swept.done.values())
+    late = swept.untimed
     page = swept.write_report(report) if swept.done and not late else None
     failed = {key: record["error"] for key, record in swept.failed.items()}
     counts = {"done": len(swept.done), "skipped": swept.skipped, "untimed": late, "failed": failed}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lowbit.sweep.config import Config, by_key, key
 from lowbit.sweep.executors import EXECUTORS, Failed, Job, Outcome, Run, Settings, Site, Watch
-from lowbit.sweep.record import Record
+from lowbit.sweep.record import Record, untimed
 from lowbit.sweep.start import is_start, start_of
 from lowbit.sweep.store import Store
 
@@ -26,6 +26,10 @@ class Swept:
         from lowbit.sweep.report import write_report
 
         return write_report(Path(folder), self.done, self.failed, self.searches)
+
+    @property
+    def untimed(self) -> int:
+        return untimed(self.done.values())
 
     @property
     def complete(self) -> bool:

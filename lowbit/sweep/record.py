@@ -1,7 +1,7 @@
 """What is kept of a trial: its configuration, what it found, and a hash over all of it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lowbit.sweep.config import digest
@@ -31,3 +31,8 @@ def parse(data: bytes, key: str) -> Record:
     if record.get("key") != key or digest(record["config"]) != key:
         raise ValueError("its name is not the hash of its configuration")
     return record
+
+
+def untimed(records: Iterable[Record]) -> int:
+    """How many were trained and not timed yet."""
+    return sum(not record["measured"]["latency"] for record in records)

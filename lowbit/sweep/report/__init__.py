@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lowbit import atomic
-from lowbit.sweep.record import Record
+from lowbit.sweep.record import Record, untimed
 
 UNTIMED = "{} of {} trials are not timed yet: run lowbit sweep --time-again"
 MISSING = 'the report needs {}: pip install "lowbit[report]"'
@@ -23,7 +23,7 @@ def write_report(
 
     Raises ValueError if some trials are not timed yet.
     """
-    if late := sum(not record["measured"]["latency"] for record in done.values()):
+    if late := untimed(done.values()):
         raise ValueError(UNTIMED.format(late, len(done)))
     try:
         from lowbit.sweep.report import markdown, page, svg
