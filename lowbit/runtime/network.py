@@ -1,5 +1,7 @@
 """A graph ready to run: planned once, run many times."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from lowbit.ir import Graph
@@ -63,12 +65,16 @@ class Network:
         with self.turns.lock:
             for first in range(0, images, self.batch):
                 count = min(self.batch, images - first)
-                for buffer, x in zip(self.plan.inputs.values(), given, strict=True):
-                    self.array(buffer, count, x.shape[1:])[:] = x[first : first + count]
+                self.put([x[first : first + count] for x in given])
                 self.execute(count, self.turns.workers)
                 for buffer, y in zip(self.plan.outputs, outputs, strict=True):
                     y[first : first + count] = self.array(buffer, count, y.shape[1:])
         return outputs if len(outputs) > 1 else outputs[0]
+
+    def put(self, inputs: Sequence[np.ndarray]) -> None:
+        """Copies checked inputs of a batch, or of fewer images, to where the first steps read."""
+        for buffer, x in zip(self.plan.inputs.values(), inputs, strict=True):
+            self.array(buffer, len(x), x.shape[1:])[:] = x
 
     def array(self, buffer: Buffer, images: int, shape: tuple[int, ...]) -> np.ndarray:
         assert buffer.layout is not None
