@@ -65,6 +65,12 @@ def max_bits(address: int, lo: int, hi: int) -> None:
     view(p.work, np.uint64, hi, words)[lo:hi] = out[lo:hi]
 
 
+def max_bytes(address: int, lo: int, hi: int) -> None:
+    p = fields(address, WINDOW)
+    out = view(p.work, np.uint8, hi, p.x_pixel)
+    out[lo:hi] = largest(p, hi)[lo:hi].astype(np.uint8)
+
+
 def halved(address: int, lo: int, hi: int) -> None:
     """Equation (2), an image a unit."""
     p = fields(address, WINDOW)

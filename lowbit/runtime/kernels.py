@@ -23,6 +23,7 @@ TABLES: dict[str, tuple[Kernel, ...]] = {
     "float_conv": float_conv.KERNELS,
     "max_pool": pool.MAX_POOL,
     "max_bits": pool.MAX_BITS,
+    "max_bytes": pool.MAX_BYTES,
     "avg_pool": pool.AVG_POOL,
     "mean": pool.MEAN,
     "mean_codes": mean_codes.KERNELS,

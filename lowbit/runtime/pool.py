@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from lowbit.ir import Node
 from lowbit.ir.ops import AvgPool, MaxPool, Mean, MeanCodes
 from lowbit.kernels.layout import Layout, whole
+from lowbit.kernels.pool import bytes_rows_need
 from lowbit.kernels.problem import Problem
 from lowbit.runtime.fuse import Group
 from lowbit.runtime.move import only_planes, two
@@ -15,6 +16,9 @@ from lowbit.spec import BINARY
 
 if TYPE_CHECKING:
     from lowbit.runtime.plan import Plan
+
+
+KEPT = ("max_bits", "max_bytes")  # their kernels store what they read, without a program
 
 
 def reads(plan: "Plan", node: Node) -> Layout:
@@ -31,13 +35,15 @@ def lower(plan: "Plan", group: Group) -> None:
     whole_image = Problem(channels, channels, groups=channels, x_spec=x.spec, layout=layout)
     places: dict[str, Place] = {"x": plan.held[node.inputs[0]][layout]}
     problem, table = geometry(plan, node, whole_image)
+    if table == "max_pool" and not group.chain and not bytes_rows_need(problem):
+        table = "max_bytes"
     if table == "mean":
         half = -(-pixels_of(x) // 2) * 4 * channels
         places |= {"work": Buffer(f"{node.output} work", half), "work_image": half}
     if table == "avg_pool":
         places["include_pad"] = getattr(node.op, "include_pad", 0)
-    if table == "max_bits":
-        places["work"] = plan.hold(node.output, Layout.PLANES)
+    if table in KEPT:
+        places["work"] = plan.hold(node.output, layout)
         units = pixels_of(plan.types[node.output])
         plan.step(table, problem, places, units, (), (node.output,), str(node.op))
         plan.rest(group)
