@@ -62,7 +62,7 @@ class Op(IntEnum):
 INSTRUCTION = record(
     "op",
     "run",  # the pass that begins here, its address; passes.py has them
-    "together",  # instructions of the pass; 0 at END
+    "together",  # instructions of the pass that begins here; else 0, as at END
     "at",  # the operand: a tensor, or a constant's vector over channels
     "row",  # a tensor's bytes a pixel, a constant's 0
     "div",  # the operand's pixel is (pixel // div) % mod; mod 0 is none

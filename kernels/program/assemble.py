@@ -1,11 +1,9 @@
 """Programs in memory."""
 
-from itertools import groupby
-
 import numpy as np
 
 from lowbit.kernels.program import INSTRUCTION, Op
-from lowbit.kernels.program.passes import PASS_OF
+from lowbit.kernels.program.passes import cut
 
 Step = dict[str, int]
 
@@ -18,17 +16,13 @@ def assemble(steps: list[Step]) -> np.ndarray:
         for name, value in fields.items():
             row[name] = value
     program[-1]["op"] = Op.END
-    for each, rows in groupby(program[:-1], lambda row: PASS_OF[row["op"]]):
-        neighbours = list(rows)
-        for row in neighbours:
-            row["together"] = 1
-        if each.joins:
-            neighbours[0]["together"] = len(neighbours)
+    for first, _, count in cut([Op(op) for op in program["op"][:-1]]):
+        program[first]["together"] = count
     return program
 
 
 def link(program: np.ndarray) -> np.ndarray:
     """The program with its passes compiled, for all but references to run."""
-    for row in program[:-1]:
-        row["run"] = PASS_OF[row["op"]].compiled().address
+    for first, each, _ in cut([Op(op) for op in program["op"][:-1]]):
+        program[first]["run"] = each.compiled().address
     return program

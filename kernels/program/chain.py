@@ -87,16 +87,24 @@ def step(i, x, at, row, c, left):
     return x
 
 
-def run(program, scratch, first, count, c0, width, stride):
-    together = instruction(program).together
-    more = instruction(program + together * SIZE).together > 0
-    for r in range(count):
-        for c in range(0, width, BLOCK):
-            here, left = scratch + 4 * (stride * r + c), width - c
-            at = blocks.places(left)
-            x = blocks.load_word(blocks.nothing(), at, here)
-            for k in range(together):
-                i = instruction(program + k * SIZE)
-                x = step(i, x, at, operand(i, first + r), c0 + c, left)
-            if more:
-                blocks.keep(x, here)
+def over_blocks(step):
+    """The pass of neighbouring instructions, step(i, x, at, row, c, left) each."""
+
+    def run(program, scratch, first, count, c0, width, stride):
+        together = instruction(program).together
+        more = instruction(program + together * SIZE).together > 0
+        for r in range(count):
+            for c in range(0, width, BLOCK):
+                here, left = scratch + 4 * (stride * r + c), width - c
+                at = blocks.places(left)
+                x = blocks.load_word(blocks.nothing(), at, here)
+                for k in range(together):
+                    i = instruction(program + k * SIZE)
+                    x = step(i, x, at, operand(i, first + r), c0 + c, left)
+                if more:
+                    blocks.keep(x, here)
+
+    return run
+
+
+run = over_blocks(step)

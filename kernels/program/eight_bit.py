@@ -1,13 +1,18 @@
-"""Instructions of 8-bit arithmetic, sixteen codes at a time; the reference says what each is."""
+"""Instructions of 8-bit arithmetic, 64 codes at a time; the reference says what each is.
+
+They form passes with the loads and stores around them, as chain.py does, so that codes leave the
+registers once: one pass a form, since a network has one.
+"""
+
+import numpy as np
 
 from lowbit.kernels import requantize
 from lowbit.kernels.codes import load_codes
 from lowbit.kernels.entry import inlined
 from lowbit.kernels.late import INT64, cgutils, types
-from lowbit.kernels.program import Op, vectors
-from lowbit.kernels.program.instructions import instruction, operand
-from lowbit.kernels.program.vectors import LANES, load_f32, load_i32, store_i32
-from lowbit.kernels.requantize import MAGIC, lanes
+from lowbit.kernels.program import Op, blocks, chain, vectors
+from lowbit.kernels.program.vectors import LANES, as_float, load_f32, load_i32
+from lowbit.kernels.requantize import MAGIC, MAGIC_BITS, lanes
 from lowbit.kernels.simd import I64, F32x16, I32x16, intrinsic, over, pointers
 
 as_i64 = pointers(INT64)
@@ -68,8 +73,8 @@ def wide_product(typingctx, sums, constants, ends):
 @over(I32x16, F32x16)
 def rounded(builder, x):
     """To the nearest integer, ties to even, for |x| < 2^22."""
-    magic = lanes(F32x16.llvm, MAGIC)
-    return builder.fptosi(builder.fsub(builder.fadd(x, magic), magic), I32x16.llvm)
+    bits = builder.bitcast(builder.fadd(x, lanes(F32x16.llvm, MAGIC)), I32x16.llvm)
+    return builder.sub(bits, lanes(I32x16.llvm, MAGIC_BITS))
 
 
 @over(I32x16, F32x16)
@@ -95,36 +100,43 @@ def code(ends, x):
 
 @inlined
 def inside(ends, x):
-    """The clamp on floats."""
+    """The clamp on floats: a NaN is the lowest."""
     x = vectors.greater(x, vectors.to_float(ends[0]))
     return vectors.smaller(x, vectors.to_float(ends[1]))
 
 
-# One vector of each instruction: of pixel `at`, at `a` in the scratch, from channel c on. What does
-# not depend on these is worked out once.
+@inlined
+def nearest(ends, x):
+    """Codes of floats, without another clamp: both ends are integers."""
+    return plus(rounded(inside(ends, x)), ends[2])
+
+
+# One vector of each instruction: x of pixel `at`, from channel c on. What does not depend on these
+# is worked out once for four.
 
 
 @inlined
-def requantize_d(i, ends, none, a, at, c):
-    total = plus(load_i32(a), load_i32(at + 4 * c))
+def requantize_d(i, ends, none, x, at, c):
+    total = plus(x, load_i32(at + 4 * c))
     m, e = load_i32(i.second + 4 * c), load_i32(i.third + 4 * c)
     return code(ends, high_product(total, m, e))
 
 
 @inlined
-def requantize_f(i, ends, none, a, at, c):
-    total = vectors.to_float(plus(load_i32(a), load_i32(at + 4 * c)))
-    return code(ends, rounded(inside(ends, vectors.mul(total, load_f32(i.second + 4 * c)))))
+def requantize_f(i, ends, none, x, at, c):
+    total = vectors.to_float(plus(x, load_i32(at + 4 * c)))
+    return nearest(ends, vectors.mul(total, load_f32(i.second + 4 * c)))
 
 
 @inlined
-def quantize_d(i, ends, none, a, at, c):
-    return code(ends, rounded_away(inside(ends, vectors.div(load_f32(a), load_f32(at + 4 * c)))))
+def quantize_d(i, ends, none, x, at, c):
+    whole = rounded_away(inside(ends, vectors.div(as_float(x), load_f32(at + 4 * c))))
+    return plus(whole, ends[2])
 
 
 @inlined
-def quantize_f(i, ends, none, a, at, c):
-    return code(ends, rounded(inside(ends, vectors.mul(load_f32(a), load_f32(at + 4 * c)))))
+def quantize_f(i, ends, none, x, at, c):
+    return nearest(ends, vectors.mul(as_float(x), load_f32(at + 4 * c)))
 
 
 @inlined
@@ -136,8 +148,8 @@ def scales_d(i):
 
 
 @inlined
-def add_d(i, ends, p, a, at, c):
-    x, y = plus(load_i32(a), p[0]), plus(load_codes(i.kind, at, c), p[4])
+def add_d(i, ends, p, x, at, c):
+    x, y = plus(x, p[0]), plus(load_codes(i.kind, at, c), p[4])
     x, y = high_product(times(x, p[10]), p[1], p[2]), high_product(times(y, p[10]), p[5], p[6])
     return code(ends, high_product(plus(times(x, p[3]), times(y, p[7])), p[8], p[9]))
 
@@ -150,8 +162,8 @@ def scales_f(i):
 
 
 @inlined
-def add_f(i, ends, p, a, at, c):
-    x, y = plus(load_i32(a), p[0]), plus(load_codes(i.kind, at, c), p[2])
+def add_f(i, ends, p, x, at, c):
+    x, y = plus(x, p[0]), plus(load_codes(i.kind, at, c), p[2])
     total = plus(plus(times(x, p[1]), times(y, p[3])), p[4])
     return code(ends, shift_right(total, p[5]))
 
@@ -163,20 +175,20 @@ def zeros(i):
 
 
 @inlined
-def mul_codes(i, ends, zeros, a, at, c):
-    return times(plus(load_i32(a), zeros[0]), plus(load_codes(i.kind, at, c), zeros[1]))
+def mul_codes(i, ends, zeros, x, at, c):
+    return times(plus(x, zeros[0]), plus(load_codes(i.kind, at, c), zeros[1]))
 
 
 @inlined
-def byte_of(i, ends, none, a, at, c):
-    return byte(load_i32(a), i.levels)
+def byte_of(i, ends, none, x, at, c):
+    return byte(x, i.levels)
 
 
 @inlined
-def requantize_wide(i, ends, none, a, at, c):
+def requantize_wide(i, ends, none, x, at, c):
     v = i.second + 4 * c
     constants = (load_i32(v), load_i32(v + i.step), load_i32(v + 2 * i.step))
-    sums = (load_i32(a), load_codes(i.kind, at, c))
+    sums = (x, load_codes(i.kind, at, c))
     return plus(wide_product(sums, constants, (i.lo - i.zero, i.hi - i.zero)), ends[2])
 
 
@@ -185,29 +197,88 @@ def nothing(i):
     return ()
 
 
-def loops(one, constants=nothing):
-    """The pass of an instruction, over the pixels of a run and their channels."""
+def four(one, constants=nothing):
+    """The instruction on a block of channels."""
 
-    def run(program, scratch, first, count, c0, width, stride):
-        i = instruction(program)
+    @inlined
+    def step(i, x, at, row, c, left):
         limits, held = ends(i), constants(i)
-        for r in range(count):
-            x, at = scratch + 4 * stride * r, operand(i, first + r)
-            for c in range(0, width, LANES):
-                a = x + 4 * c
-                store_i32(a, one(i, limits, held, a, at, c0 + c), LANES)
+        return (
+            one(i, limits, held, x[0], row, c + (at[0] >> 2)),
+            one(i, limits, held, x[1], row, c + (at[1] >> 2)),
+            one(i, limits, held, x[2], row, c + (at[2] >> 2)),
+            one(i, limits, held, x[3], row, c + (at[3] >> 2)),
+        )
 
-    return run
+    return step
+
+
+@inlined
+def load_word(i, x, at, row, c, left):
+    return blocks.load_word(x, at, row + 4 * c)
+
+
+@inlined
+def load_byte(i, x, at, row, c, left):
+    return blocks.load_byte(x, at, row + c)
+
+
+@inlined
+def store_byte(i, x, at, row, c, left):
+    blocks.store_byte(x, row + c, left)
+    return x
+
+
+MOVES = {
+    Op.STORE_BYTE: store_byte,
+    Op.LOAD_WORD: load_word,
+    Op.LOAD_BYTE: load_byte,
+}
+FORM_F = {
+    Op.REQUANTIZE_F: four(requantize_f),
+    Op.ADD_F: four(add_f, scales_f),
+    Op.QUANTIZE_F: four(quantize_f),
+    Op.MUL_CODES: four(mul_codes, zeros),
+}
+FORM_D = {
+    Op.REQUANTIZE_D: four(requantize_d),
+    Op.ADD_D: four(add_d, scales_d),
+    Op.QUANTIZE_D: four(quantize_d),
+    Op.MUL_CODES: four(mul_codes, zeros),
+}
+TWO_BYTES = {Op.BYTE: four(byte_of), Op.REQUANTIZE_WIDE: four(requantize_wide)}
+
+
+@inlined
+def unchanged(i, x, at, row, c, left):
+    return x
+
+
+def otherwise(op: Op, step, rest):
+    number = np.int64(op)
+
+    @inlined
+    def either(i, x, at, row, c, left):
+        if i.op == number:
+            return step(i, x, at, row, c, left)
+        return rest(i, x, at, row, c, left)
+
+    return either
+
+
+def one_of(steps):
+    """The step of a table, by an instruction's number."""
+    found = unchanged
+    for op, step in reversed(steps.items()):
+        found = otherwise(op, step, found)
+    return found
 
 
 RUNS = {
-    Op.REQUANTIZE_D: loops(requantize_d),
-    Op.REQUANTIZE_F: loops(requantize_f),
-    Op.QUANTIZE_D: loops(quantize_d),
-    Op.QUANTIZE_F: loops(quantize_f),
-    Op.ADD_D: loops(add_d, scales_d),
-    Op.ADD_F: loops(add_f, scales_f),
-    Op.MUL_CODES: loops(mul_codes, zeros),
-    Op.BYTE: loops(byte_of),
-    Op.REQUANTIZE_WIDE: loops(requantize_wide),
+    name: (frozenset(steps), chain.over_blocks(one_of(steps)))
+    for name, steps in {
+        "form_f": FORM_F | MOVES,
+        "form_d": FORM_D | MOVES,
+        "two_bytes": TWO_BYTES | MOVES,
+    }.items()
 }

@@ -39,8 +39,8 @@ div = floats(lambda builder, x, y: builder.fdiv(x, y))
 
 @floats
 def greater(builder, x, y):
-    """x unless x < y: a NaN stays."""
-    return builder.select(builder.fcmp_ordered("<", x, y), y, x)
+    """x if x > y: a NaN is y."""
+    return builder.select(builder.fcmp_ordered(">", x, y), x, y)
 
 
 @floats
@@ -58,6 +58,11 @@ def smaller(builder, x, y):
 @over(F32x16, I32x16)
 def to_float(builder, n):
     return builder.sitofp(n, F32x16.llvm)
+
+
+@over(F32x16, I32x16)
+def as_float(builder, bits):
+    return builder.bitcast(bits, F32x16.llvm)
 
 
 @over(I32x16, INT64)
