@@ -33,29 +33,28 @@ def following(p, image, oy, ox):
 
 def inputs_of_pixel(copy, size: int):
     """The function that writes a pixel's inputs, tap after tap, zeros outside the image. `image` is
-    the address of the image, y0 and x0 the place of tap (0, 0), and a tap is `tap` codes there.
+    the address of the image, y0 and x0 the place of tap (0, 0), a tap is `tap` codes there, and
+    rows of taps begin `line` bytes apart.
 
     copy(kind, source, target, count) leaves `count` codes as values of `size` bytes, and may write
     beyond them.
     """
 
     @inner
-    def write(p, image, y0, x0, tap, target):
+    def write(p, image, y0, x0, tap, target, line):
         dense = p.dilation_w == 1 and p.x_pixel == tap
         joint = dense and x0 >= 0 and x0 + p.kw <= p.w  # taps side by side, here as there
         for ky in range(p.kh):
-            y = y0 + ky * p.dilation_h
+            y, to = y0 + ky * p.dilation_h, target + ky * line
             row, inside = image + y * p.w * p.x_pixel, y >= 0 and y < p.h
             if joint:
                 at = row + x0 * p.x_pixel if inside else p.zero
-                copy(p.x_kind, at, target, p.kw * tap)
-                target += size * p.kw * tap
+                copy(p.x_kind, at, to, p.kw * tap)
             else:
                 for kx in range(p.kw):
                     x = x0 + kx * p.dilation_w
                     at = row + x * p.x_pixel if inside and x >= 0 and x < p.w else p.zero
-                    copy(p.x_kind, at, target, tap)
-                    target += size * tap
+                    copy(p.x_kind, at, to + size * kx * tap, tap)
 
     return write
 
@@ -70,7 +69,8 @@ def rows_of_inputs(copy, size: int, row_bytes):
         for i in range(count):
             at = p.x + image * p.h * p.w * p.x_pixel
             y, x = oy * p.stride_h - p.pad_top, ox * p.stride_w - p.pad_left
-            write(p, at, y, x, p.depth, table + i * row_bytes(p))
+            line = size * p.kw * p.depth
+            write(p, at, y, x, p.depth, table + i * row_bytes(p), line)
             image, oy, ox = following(p, image, oy, ox)
 
     return fill
@@ -85,7 +85,6 @@ def product(
     fill,
     room,
     table_bytes: int = TABLE,
-    stage: window.Stage = window.PLAIN,
 ):
     """The kernel of these parts:
 
@@ -93,10 +92,9 @@ def product(
         fill(p, table, first, count)   writes it
         tile(p, table, r, channel, weights, out, stride)
 
-    wide and narrow compute pixels r, r + 1, ... of a run, `block` channels from `channel` on. Of
-    the stage only its begin and end take part, with the table as memory.
+    wide and narrow compute pixels r, r + 1, ... of a run, `block` channels from `channel` on.
     """
-    table_memory, begin, end = stack(table_bytes), stage.begin, stage.end
+    table_memory = stack(table_bytes)
 
     @inner
     def whole_tiles(pixels):
@@ -105,7 +103,6 @@ def product(
     def run(address, lo, hi):
         p = window.window(address)
         scratch, table = scratch_memory(), table_memory()
-        begin(p, table)
         length, outs = min(RUN, max(1, hi - lo), whole_tiles(room(p))), p.groups * p.width
         chunk = outs
         if p.direct == 0:
@@ -129,6 +126,5 @@ def product(
                 if p.direct == 0:
                     program, call = p.program, p.run_program
                     run_program(call, (program, scratch, first, count, c0, c1 - c0, chunk))
-        end(p, table)
 
     return run

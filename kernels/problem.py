@@ -7,10 +7,8 @@ import numpy as np
 from lowbit.kernels import layout
 from lowbit.kernels.layout import Layout
 from lowbit.kernels.record import WINDOW
-from lowbit.kernels.window import chunk
+from lowbit.kernels.window import ENDLESS, chunk
 from lowbit.spec import QuantSpec
-
-ENDLESS = 2**40  # the length of the row that all rows of a linear layer make together
 
 
 @dataclass(frozen=True)

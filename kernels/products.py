@@ -9,6 +9,7 @@ import numpy as np
 
 from lowbit.kernels.program import reference as program
 from lowbit.kernels.record import WINDOW, fields, view
+from lowbit.kernels.window import ENDLESS
 
 
 def blocks(w: np.ndarray, groups: int, block: int, unit: int = 1) -> np.ndarray:
@@ -45,9 +46,6 @@ def sides(p, hi: int) -> tuple[int, int, int, int]:
     if p.out_w < ENDLESS:
         return p.h, p.w, p.out_h, p.out_w
     return 1, hi, 1, hi
-
-
-ENDLESS = 2**40
 
 
 def pixels(p, dtype, hi: int, channels: int) -> np.ndarray:

@@ -36,6 +36,7 @@ TABLES = 24576  # bytes for the tables of a run
 # Numba compiles a callee anew for each constant that is a Python int; for NumPy's it does not.
 ONE, NONE, GATHERED = np.int64(1), np.int64(0), np.int64(1)
 GROUPED = 128  # channels of several groups between two runs of the program, where that is whole
+ENDLESS = 2**40  # the length of the row that all rows of a linear layer make together
 WORDS, BITS = 1, 2  # direct; requantize.py has the others
 
 window = reader(WINDOW)
@@ -74,10 +75,12 @@ def make_tiles(p, first, count, most, least, tables, tiles):
         t.kx1 = past_inside(x, p.dilation_w, p.kw, p.w)
         t.x = p.x + ((image * p.h + y) * p.w + x) * p.x_pixel
         t.first, t.pixels, t.top, t.left, t.table = done, 1, y, x, 0
-        last, left = x + (most - 1) * p.stride_w, min(most, count - done)
-        inside = x >= 0 and last + (p.kw - 1) * p.dilation_w < p.w
-        if left == most and inside and ox + most <= p.out_w:
-            t.pixels = most
+        left = min(most, count - done)
+        here = min(left, p.out_w - ox)
+        if is_even(p, y, x, here) and (
+            here == most or (tables == GATHERED and spare(p, t, here, most))
+        ):
+            t.pixels = here
         elif tables != 0 and left >= least:
             t.pixels, t.table = left, tables
             if tables != GATHERED:
@@ -89,6 +92,24 @@ def make_tiles(p, first, count, most, least, tables, tiles):
             if oy == p.out_h:
                 oy, image = 0, image + 1
     return made
+
+
+@inner
+def is_even(p, y, x, pixels):
+    """Whether the columns of all taps of neighbours are inside."""
+    last = x + (pixels - 1) * p.stride_w + (p.kw - 1) * p.dilation_w
+    return x >= 0 and last < p.w
+
+
+@inner
+def spare(p, t, pixels, most):
+    """Whether a tile may compute more pixels of a row than it has, which are never stored: halves
+    of it are three quarters full, and what is read lies inside the image."""
+    half = most // 2
+    whole = (pixels + half - 1) // half * half
+    y = t.top + (t.ky1 - 1) * p.dilation_h
+    last = t.left + (whole - 1) * p.stride_w + (p.kw - 1) * p.dilation_w
+    return 4 * pixels >= 3 * whole and p.out_w < ENDLESS and y * p.w + last < p.h * p.w
 
 
 @inner
@@ -217,10 +238,10 @@ def product(
         for i in range(made):
             t = tile(tiles + i * TILE_SIZE)
             x, to = t.x + shift, out + row * t.first
-            if t.pixels == 1:
-                narrow(p, t, x, weights, bias, sums, lane, to, stride)
-            elif masks and t.table != 0:
+            if masks and t.table != 0:
                 mask_tile(p, t, x, weights, bias, sums, lane, to, stride)
+            elif t.pixels == 1:
+                narrow(p, t, x, weights, bias, sums, lane, to, stride)
             else:
                 wide(p, t, x, weights, bias, sums, lane, to, stride)
 

@@ -14,6 +14,8 @@ in the assembly (tests/kernels/test_amx.py).
 import ctypes
 import functools
 import platform
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from llvmlite import ir
@@ -43,6 +45,7 @@ from lowbit.spec import QuantSpec
 
 REQUIRES = frozenset({"amx-int8", "amx-tile", *VNNI_512.requires})
 PIXELS, LANES, DEPTH = 32, 32, 64
+HALF = PIXELS // 2  # a register's
 ROW, BYTE = 4 * LANES, int(Layout.BYTE)
 SYSCALL, REQUEST, TILE_DATA = 158, 0x1023, 18  # arch_prctl(ARCH_REQ_XCOMP_PERM, XTILEDATA)
 
@@ -174,48 +177,84 @@ def write_configuration(at):
         as_u8(at + 48)[r] = 16
 
 
-@inner
-def steps_of(p):
-    """Of depth, a tap."""
-    return (p.depth + DEPTH - 1) // DEPTH
+@dataclass(frozen=True)
+class Taps:
+    """What the tiles take for a tap: `columns` of them in a row of a kernel, of `depth` channels.
+    Gathered, each of the kernel's own taps is `copied` bytes, `chunk` at a time."""
+
+    columns: Any
+    depth: Any
+    copied: Any
+    chunk: int
 
 
 @inner
-def gathered_bytes(p):
-    """From one gathered pixel to the next: an odd number of cache lines for most depths, so that 16
-    pixels do not compete for the same places of the cache."""
-    return (p.kh * p.kw * steps_of(p) + 1) * DEPTH
+def columns(p):
+    return p.kw
 
 
 @inner
-def pixels_of_run(p):
-    """All weights are read anew for each run."""
-    return min(LONGEST, ROOM // gathered_bytes(p) // PIXELS * PIXELS)
+def depth(p):
+    return p.depth
 
 
 @inner
-def copy_lines(kind, source, target, count):
-    for i in range(0, count, DEPTH):
-        copy_bytes(target + i, source + i, DEPTH)
+def copied(p):
+    return (p.depth + DEPTH - 1) // DEPTH * DEPTH
 
 
-write_inputs = listed.inputs_of_pixel(copy_lines, 1)
+EACH = Taps(columns, depth, copied, DEPTH)
 
 
-@inner
-def gather(p, t, x, room):
-    """The pixels of a masked tile. Where it has none is whatever was there: never stored."""
-    if t.table == 0:
-        return
-    row = p.w * p.x_pixel
-    image, y, left = x - t.top * row - t.left * p.x_pixel, t.top, t.left
-    for i in range(t.first, t.first + t.pixels):
-        write_inputs(p, image, y, left, DEPTH * steps_of(p), room + i * gathered_bytes(p))
-        left += p.stride_w
-        if left + p.pad_left == p.stride_w * p.out_w:
-            left, y = -p.pad_left, y + p.stride_h
-            if y + p.pad_top == p.stride_h * p.out_h:
-                y, image = -p.pad_top, image + p.h * row
+def sizes(taps: Taps):
+    """Steps of depth a tap; bytes from one gathered pixel to the next, an odd number of cache lines
+    for most depths, so that 16 pixels do not compete for the same places of the cache; and the
+    pixels of a run, for each of which all weights are read anew."""
+    columns, depth = taps.columns, taps.depth
+
+    @inner
+    def steps_of(p):
+        return (depth(p) + DEPTH - 1) // DEPTH
+
+    @inner
+    def gathered_bytes(p):
+        return (p.kh * columns(p) * steps_of(p) + 1) * DEPTH
+
+    @inner
+    def pixels_of_run(p):
+        return min(LONGEST, ROOM // gathered_bytes(p) // PIXELS * PIXELS)
+
+    return steps_of, gathered_bytes, pixels_of_run
+
+
+def gathering(taps: Taps):
+    """What copies the pixels of a masked tile. Where it has none is whatever was there: never
+    stored, as what a copy writes beyond a row of taps is written over or multiplied by zero."""
+    steps_of, gathered_bytes, _ = sizes(taps)
+    columns, copied, chunk = taps.columns, taps.copied, np.int64(taps.chunk)
+
+    @inner
+    def copy(kind, source, target, count):
+        for i in range(0, count, chunk):
+            copy_bytes(target + i, source + i, chunk)
+
+    write_inputs = listed.inputs_of_pixel(copy, 1)
+
+    @inner
+    def gather(p, t, x, room):
+        if t.table == 0:
+            return
+        row, line = p.w * p.x_pixel, columns(p) * steps_of(p) * DEPTH
+        image, y, left = x - t.top * row - t.left * p.x_pixel, t.top, t.left
+        for i in range(t.first, t.first + t.pixels):
+            write_inputs(p, image, y, left, copied(p), room + i * gathered_bytes(p), line)
+            left += p.stride_w
+            if left + p.pad_left == p.stride_w * p.out_w:
+                left, y = -p.pad_left, y + p.stride_h
+                if y + p.pad_top == p.stride_h * p.out_h:
+                    y, image = -p.pad_top, image + p.h * row
+
+    return gather
 
 
 def layout_of(registers):
@@ -254,7 +293,7 @@ def multiplication(registers):
             u0(state, a, 0)
             u1(state, a, 0)
         if both:
-            load_a1(state, a + 16 * pixel, pixel)
+            load_a1(state, a + HALF * pixel, pixel)
             if signed:
                 s2(state, a, 0)
                 s3(state, a, 0)
@@ -302,8 +341,9 @@ def leaving(registers):
     def leave(p, state, sums, pixels, lane, out, stride):
         k0(state, sums, ROW)
         k1(state, sums + 64, ROW)
-        k2(state, sums + 16 * ROW, ROW)
-        k3(state, sums + 16 * ROW + 64, ROW)
+        if pixels > HALF:
+            k2(state, sums + HALF * ROW, ROW)
+            k3(state, sums + HALF * ROW + 64, ROW)
         row = stride * (4 if p.direct <= window.WORDS else 1)
         whole = pixels // TOGETHER * TOGETHER
         for i in range(0, whole, TOGETHER):
@@ -315,45 +355,54 @@ def leaving(registers):
     return leave
 
 
-def tiles(registers):
+def tiles(registers, taps: Taps):
     """The tile of pixels that lie evenly, and that of gathered ones."""
     multiply, clear, leave = multiplication(registers), clearing(registers), leaving(registers)
+    (steps_of, gathered_bytes, _), columns = sizes(taps), taps.columns
 
     @inner
     def evenly(p, t, x, weights, bias, sums, lane, out, stride):
-        state = memory()
+        state, both = memory(), t.pixels > HALF
         signed, pixel, steps = p.x_kind == BYTE, p.stride_w * p.x_pixel, steps_of(p)
         clear(state)
         for ky in range(t.ky0, t.ky1):
-            for kx in range(t.kx0, t.kx1):
+            for kx in range(columns(p)):
                 a = x + (ky * p.dilation_h * p.w + kx * p.dilation_w) * p.x_pixel
-                w = weights + (ky * p.kw + kx) * steps * 16 * ROW
+                w = weights + (ky * columns(p) + kx) * steps * HALF * ROW
                 for k in range(steps):
-                    multiply(state, signed, True, a + DEPTH * k, pixel, w + 16 * ROW * k)
-        leave(p, state, state + 8192, PIXELS, lane, out, stride)
+                    multiply(state, signed, both, a + DEPTH * k, pixel, w + HALF * ROW * k)
+        leave(p, state, state + 8192, t.pixels, lane, out, stride)
 
     @inner
     def gathered(p, t, x, weights, bias, sums, lane, out, stride):
         state, a = memory(), sums + t.first * gathered_bytes(p)
-        signed, both = p.x_kind == BYTE, t.pixels > PIXELS // 2
+        signed, both = p.x_kind == BYTE, t.pixels > HALF
         clear(state)
         pixel = gathered_bytes(p)
-        for k in range(p.kh * p.kw * steps_of(p)):
-            multiply(state, signed, both, a + DEPTH * k, pixel, weights + 16 * ROW * k)
+        for k in range(p.kh * columns(p) * steps_of(p)):
+            multiply(state, signed, both, a + DEPTH * k, pixel, weights + HALF * ROW * k)
         leave(p, state, state + 8192, t.pixels, lane, out, stride)
 
     return evenly, gathered
 
 
-def kernel(registers, dot: Dot = VNNI_512):
-    """`dot` is for pixels that are too few."""
-    narrow = fours.tile(dot, 1, LANES // dot.lanes, multiple=DEPTH // 4)
+def product(registers, taps: Taps, narrow, fewest: int):
+    """`narrow` computes single pixels, where `fewest` are not left for a tile."""
+    steps_of, _, pixels_of_run = sizes(taps)
+    columns = taps.columns
 
     @inner
     def block_bytes(p):
-        return p.kh * p.kw * steps_of(p) * 16 * ROW
+        return p.kh * columns(p) * steps_of(p) * HALF * ROW
 
     begin, end = layout_of(registers)
-    stage = window.Stage(slab, begin, gather, end, pixels_of_run, LONGEST, gathers=True)
-    wide, masked = tiles(registers)
-    return window.product(wide, narrow, PIXELS, LANES, block_bytes, stage, masked, FEWEST)
+    stage = window.Stage(slab, begin, gathering(taps), end, pixels_of_run, LONGEST, gathers=True)
+    wide, masked = tiles(registers, taps)
+    narrow = narrow or masked
+    return window.product(wide, narrow, PIXELS, LANES, block_bytes, stage, masked, fewest)
+
+
+def kernel(registers, dot: Dot = VNNI_512):
+    """`dot` is for pixels that are too few."""
+    narrow = fours.tile(dot, 1, LANES // dot.lanes, multiple=DEPTH // 4)
+    return product(registers, EACH, narrow, FEWEST)

@@ -4,7 +4,7 @@ import math
 
 from lowbit.kernels import cpu, depthwise
 from lowbit.kernels.dots import Dot
-from lowbit.kernels.int_conv import amx, amx_joined, depthwise_fours, few_bits, joined, widened
+from lowbit.kernels.int_conv import amx, depthwise_fours, few_bits, joined, widened
 from lowbit.kernels.layout import Layout
 
 RUNS = (32, 8)  # of bounded.py, longest first
@@ -109,10 +109,11 @@ def bytes_by_amx(problem) -> str:
 
 
 def joined_by_amx(problem) -> str:
-    if problem.groups > 1 or problem.channels >= amx.DEPTH // 2:
-        return f"needs one group of less than {amx.DEPTH // 2} channels"
-    if math.prod(problem.kernel) * problem.channels > amx_joined.MOST:
-        return f"needs {amx_joined.MOST} inputs a sum at most"
+    (rows, columns), few = problem.kernel, amx.DEPTH // 2
+    if problem.groups > 1 or problem.channels >= few or problem.dilation[1] > 1:
+        return f"needs neighbouring taps of less than {few} channels, in one group"
+    if rows * -(-columns * problem.channels // amx.DEPTH) > amx.MOST:
+        return f"needs {amx.MOST} steps of {amx.DEPTH} inputs a sum at most"
     return bytes_by_int8(problem) or leave()
 
 

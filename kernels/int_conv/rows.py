@@ -131,25 +131,29 @@ def few_bits_row(name: str, run, dot: Dot, pixels: int, vectors: int) -> Kernel:
     )
 
 
-def on_tiles(part, fits_, bias, name: str, registers, requires, dot: Dot) -> Kernel:
+def amx_row(name: str, registers, requires: frozenset[str], dot: Dot = VNNI_512) -> Kernel:
     return Kernel(
         name,
-        part.kernel(registers, dot),
+        amx.kernel(registers, dot),
         requires,
         tile=(amx.PIXELS, amx.LANES),
-        pack=part.pack,
-        fits=fits_,
-        bias=partial(bias, dot.shift),
+        pack=amx.pack,
+        fits=fits.bytes_by_amx,
+        bias=partial(fours.bias, dot.shift),
         codes=True,
     )
 
 
-def amx_row(name: str, registers, requires: frozenset[str], dot: Dot = VNNI_512) -> Kernel:
-    return on_tiles(amx, fits.bytes_by_amx, fours.bias, name, registers, requires, dot)
-
-
-def amx_joined_row(name: str, registers, requires: frozenset[str], dot: Dot = VNNI_512) -> Kernel:
-    return on_tiles(amx_joined, fits.joined_by_amx, joined.bias, name, registers, requires, dot)
+def amx_joined_row(name: str, registers, requires: frozenset[str]) -> Kernel:
+    return Kernel(
+        name,
+        amx_joined.kernel(registers),
+        requires,
+        tile=(amx.PIXELS, amx.LANES),
+        pack=amx_joined.pack,
+        fits=fits.joined_by_amx,
+        codes=True,
+    )
 
 
 def pairs_row(pixels: int, vectors: int, requires: frozenset[str] = ANY) -> Kernel:

@@ -35,7 +35,9 @@ def plain(builder, acc, x, w):
 AVX2 = Dot(8, frozenset({"avx2"}), plain)
 EMULATED = amx_row("int_conv_emulated_32x32", amx.Emulated(), AVX2.requires, AVX2)
 SAME = ((1, 1), ((1, 1), (1, 1)), (1, 1))  # strides, padding, dilation
-JOINED = amx_joined_row("int_conv_joined_emulated", amx.Emulated(), AVX2.requires, AVX2)
+VALID = ((1, 1), ((0, 0), (0, 0)), (1, 1))
+HALVED = ((2, 2), ((0, 0), (0, 0)), (1, 1))
+JOINED = amx_joined_row("int_conv_joined_emulated", amx.Emulated(), AVX2.requires)
 
 
 def constant(values, spec=None) -> TensorType:
@@ -53,9 +55,15 @@ def constant(values, spec=None) -> TensorType:
         (EMULATED, (3, 12), 300, 40, 1, INT8, SAME),  # 8 pixels are left over
         (EMULATED, (9, 40), 512, 128, 1, INT8, SAME),  # runs of 96: what is gathered is much
         (EMULATED, (12, 17), 64, 32, 1, INT8, ((2, 1), ((0, 3), (2, 1)), (1, 2))),
+        (EMULATED, (9, 30), 64, 32, 1, INT8, VALID),  # rows of 28: tiles with pixels to spare
+        (EMULATED, (7, 58), 70, 40, 1, unsigned(8), VALID),
+        (EMULATED, (6, 16), 64, 64, 1, INT8, VALID),
+        (EMULATED, (9, 31), 64, 32, 1, INT8, HALVED),
         (JOINED, (21, 23), 3, 40, 1, unsigned(8), ((2, 2), ((3, 3), (2, 3)), (1, 1))),
         (JOINED, (9, 35), 3, 64, 1, INT8, SAME),
-        (JOINED, (9, 16), 13, 5, 1, INT8, ((1, 1), ((2, 0), (0, 2)), (2, 3))),
+        (JOINED, (9, 16), 13, 5, 1, INT8, ((1, 1), ((2, 0), (0, 2)), (2, 1))),
+        (JOINED, (9, 67), 3, 33, 1, INT8, HALVED),
+        (JOINED, (5, 35), 31, 40, 1, INT8, VALID),
     ],
 )
 @pytest.mark.parametrize("form", [None, ops.RequantizeF])
