@@ -6,13 +6,16 @@ of products share what is written here.
     F:  clamp(fl(acc + bias) ratio), to the nearest integer, ties to even, + zero
     D:  clamp(M(acc + bias, m, e)) + zero
 
+A sum in form F may be added to other codes there, as a residual block does.
+
 Adding 1.5 2^23 leaves a float32 below 2^22 no room for a fraction, and its integer in its low bits.
 """
 
 from llvmlite import ir
 
 from lowbit.kernels.entry import inner
-from lowbit.kernels.late import types
+from lowbit.kernels.late import cgutils, types
+from lowbit.kernels.layout import Layout
 from lowbit.kernels.program import INSTRUCTION
 from lowbit.kernels.record import reader
 from lowbit.kernels.simd import (
@@ -28,8 +31,10 @@ from lowbit.kernels.simd import (
     store,
 )
 
+UBYTE = int(Layout.UBYTE)
 MAGIC, MAGIC_BITS = 12582912.0, 0x4B400000
-CODES_F, CODES_D = 3, 4  # how a tile leaves the registers: window.py lists the others
+CODES_F, CODES_D, SUM_F = 3, 4, 5  # how a tile leaves the registers: window.py has the others
+SIZE = INSTRUCTION.itemsize
 
 instruction = reader(INSTRUCTION)
 
@@ -74,6 +79,11 @@ def high_product(builder, x, m, e):
     return HighProduct(builder, m, e).of(builder, x)
 
 
+def spread(builder, number, kind):
+    """An int64 in all lanes of int32."""
+    return splat(builder, builder.trunc(number, I32), kind.count)
+
+
 def clamp(builder, x, low, high, compare):
     x = builder.select(compare("<", x, low), low, x)
     return builder.select(compare(">", x, high), high, x)
@@ -82,84 +92,111 @@ def clamp(builder, x, low, high, compare):
 class FormF:
     """The constants of a block of channels, and one vector of sums to codes."""
 
-    def __init__(self, builder, lanes: int, bias, second, third, low, high, zero) -> None:
-        self.bias, self.ratio = bias, second
+    def __init__(self, builder, kind, bias, second, third, low, high, zero) -> None:
+        self.kind, self.bias, self.ratio = kind, bias, second
         ends = (builder.sitofp(builder.sub(v, zero), F32) for v in (low, high))
-        self.low, self.high = (splat(builder, v, lanes) for v in ends)
+        self.low, self.high = (splat(builder, v, kind.count) for v in ends)
         turn = builder.sub(I32(MAGIC_BITS), builder.trunc(zero, I32))
-        self.turn = splat(builder, turn, lanes)
+        self.turn = splat(builder, turn, kind.count)
 
-    def codes(self, builder, kind, at: int):
-        """What makes codes of a vector of sums, for the channels `at` bytes into the constants."""
-        floats = like(kind, F32)
+    def of(self, builder, at: int):
+        """What makes codes of a vector of sums, for the channels `at` bytes into the constants, and
+        of the address to which they will go."""
+        kind, floats = self.kind, like(self.kind, F32)
         bias = load(builder, offset(builder, self.bias, at), kind, 4)
         ratio = load(builder, offset(builder, self.ratio, at), floats, 4)
 
-        def of(acc):
+        def code(acc, address):
             x = builder.fmul(builder.sitofp(builder.add(acc, bias), floats), ratio)
             x = clamp(builder, x, self.low, self.high, builder.fcmp_ordered)
             x = builder.fadd(x, lanes(floats, MAGIC))
             return builder.sub(builder.bitcast(x, kind), self.turn)
 
-        return of
+        return code
 
 
 class FormD:
-    def __init__(self, builder, lanes: int, bias, second, third, low, high, zero) -> None:
-        self.places = (bias, second, third)
-        narrow = (builder.trunc(builder.sub(v, zero), I32) for v in (low, high))
-        self.low, self.high = (splat(builder, v, lanes) for v in narrow)
-        self.zero = splat(builder, builder.trunc(zero, I32), lanes)
+    def __init__(self, builder, kind, bias, second, third, low, high, zero) -> None:
+        self.kind, self.places = kind, (bias, second, third)
+        self.low, self.high = (spread(builder, builder.sub(v, zero), kind) for v in (low, high))
+        self.zero = spread(builder, zero, kind)
 
-    def codes(self, builder, kind, at: int):
-        bias, m, e = (load(builder, offset(builder, p, at), kind, 4) for p in self.places)
+    def of(self, builder, at: int):
+        bias, m, e = (load(builder, offset(builder, p, at), self.kind, 4) for p in self.places)
         product = HighProduct(builder, m, e)
 
-        def of(acc):
+        def code(acc, address):
             x = product.of(builder, builder.add(acc, bias))
             x = clamp(builder, x, self.low, self.high, builder.icmp_signed)
             return builder.add(x, self.zero)
 
-        return of
+        return code
 
 
-def code_writer(form, vectors: int):
+class SumF:
+    """Codes by `form`, added to others: `parameters` is the address of five, as ADD_F has them."""
+
+    def __init__(self, builder, kind, form, parameters, other, mask, low, high, zero) -> None:
+        numbers = [load(builder, offset(builder, parameters, 8 * i), I64, 8) for i in range(5)]
+        half = builder.shl(I64(1), builder.sub(numbers[4], I64(1)))
+        places = (*numbers, half, mask, zero, *(builder.sub(v, zero) for v in (low, high)))
+        self.numbers = [spread(builder, n, kind) for n in places]
+        self.kind, self.form, self.other = kind, form, other
+
+    def of(self, builder, at: int):
+        first = self.form.of(builder, at)
+        zx, mx, zy, my, t, half, mask, zero, low, high = self.numbers
+
+        def code(acc, address):
+            y = load(builder, builder.add(address, self.other), like(self.kind, I8))
+            y = builder.and_(builder.sext(y, self.kind), mask)
+            x = builder.mul(builder.sub(first(acc, address), zx), mx)
+            y = builder.mul(builder.sub(y, zy), my)
+            total = builder.ashr(builder.add(builder.add(x, y), half), t)
+            return builder.add(clamp(builder, total, low, high, builder.icmp_signed), zero)
+
+        return code
+
+
+def code_writer(form, adder, vectors: int):
     """The intrinsic that stores a tile as codes, a byte each: `wanted` of each pixel's channels,
-    with the form's constants at three addresses."""
+    with the form's constants at three addresses, and its ends. With an `adder` they are added to
+    others first, `other` bytes from where the sum goes: signed bytes, or what `mask` leaves."""
 
     @intrinsic
-    def write(typingctx, acc, constants, ends, wanted, out, stride):
+    def write(typingctx, acc, constants, addition, wanted, out, stride):
         def codegen(context, builder, signature, args):
-            acc, constants, ends, wanted, out, stride = args
-            kind = signature.args[0].dtype.llvm
-            three = [builder.extract_value(constants, i) for i in range(3)]
-            ends = [builder.extract_value(ends, i) for i in range(3)]
-            made = form(builder, kind.count, *three, *ends)
-            sums = [builder.extract_value(acc, i) for i in range(signature.args[0].count)]
+            acc, constants, addition, wanted, out, stride = args
+            kind, pixels = signature.args[0].dtype.llvm, signature.args[0].count // vectors
+            sums = cgutils.unpack_tuple(builder, acc)
+            codes = form(builder, kind, *cgutils.unpack_tuple(builder, constants))
+            if adder:
+                codes = adder(builder, kind, codes, *cgutils.unpack_tuple(builder, addition))
             rows = [out]
-            while len(rows) < len(sums) // vectors:
+            while len(rows) < pixels:
                 rows.append(builder.add(rows[-1], stride))
             whole = builder.icmp_signed(">=", wanted, I64(kind.count * vectors))
             with builder.if_else(whole) as branches:
                 for branch, put in zip(branches, (plainly, up_to(wanted)), strict=True):
                     with branch:
-                        keep(builder, made, kind, sums, rows, put)
+                        keep(builder, codes, kind, sums, rows, put)
             return context.get_dummy_value()
 
-        three = types.UniTuple(types.int64, 3)
-        return types.void(acc, three, three, *[types.int64] * 3), codegen
+        six = types.UniTuple(types.int64, 6)
+        return types.void(acc, six, six, *[types.int64] * 3), codegen
 
     return write
 
 
-def keep(builder, made, kind, sums, rows, put) -> None:
+def keep(builder, codes, kind, sums, rows, put) -> None:
     """Stores the codes of a tile, channels by channels: what they need is read once."""
     vectors = len(sums) // len(rows)
     for v in range(vectors):
-        codes = made.codes(builder, kind, 4 * kind.count * v)
+        at = kind.count * v
+        code = codes.of(builder, 4 * at)
         for row, total in zip(rows, sums[v::vectors], strict=True):
-            at = kind.count * v
-            put(builder, builder.trunc(codes(total), like(kind, I8)), offset(builder, row, at), at)
+            address = offset(builder, row, at)
+            put(builder, builder.trunc(code(total, address), like(kind, I8)), address, at)
 
 
 def plainly(builder, value, address, at: int) -> None:
@@ -176,21 +213,26 @@ def up_to(wanted):
 
 
 def finisher(vectors: int, plain):
-    """How a tile of int32 leaves the registers: through `plain`, or as the codes of its program's
-    first instruction."""
-    write_f, write_d = code_writer(FormF, vectors), code_writer(FormD, vectors)
+    """How a tile of int32 leaves the registers: through `plain`, or as the codes that its program
+    would make of it."""
+    write_f, write_d = code_writer(FormF, None, vectors), code_writer(FormD, None, vectors)
+    write_sum = code_writer(FormF, SumF, vectors)
 
     @inner
     def finish(p, acc, lane, out, stride):
         if p.direct < CODES_F:
             plain(acc, out, stride)
             return
-        i, at = instruction(p.program), 4 * lane
-        constants, ends = (i.at + at, i.second + at, i.third + at), (i.lo, i.hi, i.zero)
+        i, j, at = instruction(p.program), instruction(p.program + SIZE), 4 * lane
+        constants = (i.at + at, i.second + at, i.third + at, i.lo, i.hi, i.zero)
+        mask = 255 if j.kind == UBYTE else -1
+        addition = (j.second, j.at - p.out, mask, j.lo, j.hi, j.zero)
         wanted = p.groups * p.width - lane
         if p.direct == CODES_F:
-            write_f(acc, constants, ends, wanted, out, stride)
+            write_f(acc, constants, addition, wanted, out, stride)
+        elif p.direct == CODES_D:
+            write_d(acc, constants, addition, wanted, out, stride)
         else:
-            write_d(acc, constants, ends, wanted, out, stride)
+            write_sum(acc, constants, addition, wanted, out, stride)
 
     return finish

@@ -11,7 +11,8 @@ gives each tap of each pixel an address, and a mask that is 0 outside the image.
 gathers such pixels, and no table is made.
 
 A program that only stores sums, compares them with one threshold a channel and packs the bits, or
-makes 8-bit codes of them is not run at all: the tiles store from registers. `direct` says so.
+makes 8-bit codes of them, or adds such codes to others, is not run at all: the tiles store from
+registers. `direct` says so.
 """
 
 import math

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from lowbit.kernels.layout import Layout
 from lowbit.kernels.program import Op
-from lowbit.kernels.requantize import CODES_D, CODES_F
+from lowbit.kernels.requantize import CODES_D, CODES_F, SUM_F
 from lowbit.kernels.table import Kernel
 from lowbit.kernels.window import BITS, WORDS
 from lowbit.runtime.program import Instruction
@@ -22,6 +23,8 @@ def direct(kernel: Kernel, outs: int, groups: int, program: list[Instruction]) -
         return {"direct": WORDS, **target(program[0])}
     if kernel.codes and len(ops) == 2 and ops[0] in FORMS and ops[1] == Op.STORE_BYTE:
         return {"direct": FORMS[ops[0]], **target(program[1])}
+    if kernel.codes and ops == [Op.REQUANTIZE_F, Op.ADD_F, Op.STORE_BYTE] and beside(*program[1:]):
+        return {"direct": SUM_F, **target(program[2])}
     if ops != [Op.THRESHOLD_INT, Op.STORE_PLANES] or not kernel.bits or groups > 1:
         return {}
     threshold, store = program
@@ -35,6 +38,12 @@ def direct(kernel: Kernel, outs: int, groups: int, program: list[Instruction]) -
     limits[:outs], falls[:outs] = t[0, :outs], slope[:outs] < 0
     flips = np.packbits(falls, bitorder="little")
     return {"direct": BITS, "limits": limits, "flips": flips, **target(store)}
+
+
+def beside(add: Instruction, store: Instruction) -> bool:
+    """Whether the other codes lie pixel by pixel as the sums will."""
+    bytes_ = add["kind"] in (Layout.BYTE, Layout.UBYTE)
+    return bytes_ and add["row"] == store["row"] and "div" not in add and "mod" not in add
 
 
 def target(store: Instruction) -> dict[str, Place]:
