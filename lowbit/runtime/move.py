@@ -1,7 +1,7 @@
 """Plans what moves values without changing them, in whole words where operands are packed."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -117,12 +117,26 @@ def pad(plan: "Plan", node: Node, layout: Layout, source: Buffer, sides, padding
     h, w = (s + sum(ends) for s, ends in zip(sides, padding, strict=True))
     name = f"{node.inputs[0]} padded"
     target = Buffer(name, h * w * pixel, layout)
-    row = np.tile(border.reshape(-1), w)
-    copied(plan, row, target, [(h, 0, w * pixel)], w * pixel, (0, target.size), name)
+    for start, count, step, size in border_parts(sides, padding):
+        part = np.tile(border.reshape(-1), size)
+        places = [(count, 0, step * pixel)]
+        copied(plan, part, (target, start * pixel), places, size * pixel, (0, target.size), name)
     inside = [(sides[0], sides[1] * pixel, w * pixel), (sides[1], pixel, pixel)]
-    start = (target, (padding[0][0] * w + padding[1][0]) * pixel)
-    copied(plan, source, start, inside, pixel, (source.size, target.size), name)
+    begin = (target, (padding[0][0] * w + padding[1][0]) * pixel)
+    copied(plan, source, begin, inside, pixel, (source.size, target.size), name)
     return target
+
+
+def border_parts(sides, padding) -> Iterator[tuple[int, int, int, int]]:
+    """The pixels of a border that lie together: the first place, how many such parts, how far from
+    one to the next, and the pixels of each. The right end of a row meets the left of the next."""
+    (rows, columns), ((top, bottom), (left, right)) = sides, padding
+    w = left + columns + right
+    head, tail, last = top * w + left, bottom * w + right, (top + rows) * w - right
+    ends = [(0, 2, last, head)] if head == tail else [(0, 1, 0, head), (last, 1, 0, tail)]
+    for part in (*ends, (head + columns, rows - 1, w, left + right)):
+        if part[1] * part[3]:
+            yield part
 
 
 def copied(
