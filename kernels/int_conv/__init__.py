@@ -10,6 +10,10 @@ from lowbit.kernels.table import Kernel
 AVX512BW = frozenset({"avx512bw"})
 
 KERNELS = (
+    rows.depthwise_rolled_row("int_conv_depthwise_rolled_dots", VNNI_512, 8, 4),
+    rows.depthwise_rolled_row("int_conv_depthwise_rolled_dots", VNNI_512, 8, 2),
+    rows.depthwise_rolled_row("int_conv_depthwise_rolled_avxvnni", AVX_VNNI, 8, 2),
+    rows.depthwise_rolled_row("int_conv_depthwise_rolled_neon", NEON, 8, 4),
     rows.depthwise_row("int_conv_depthwise_dots", VNNI_512, 2),
     rows.depthwise_row("int_conv_depthwise_avxvnni", AVX_VNNI, 1),
     rows.depthwise_row("int_conv_depthwise_dots", VNNI_256, 2),

@@ -85,6 +85,16 @@ def depthwise_by_dots(dot: Dot, problem) -> str:
     return "needs vectors full of channels" if dot.lanes > 8 and spare >= 32 else ""
 
 
+def rolled_by_dots(block: int, problem) -> str:
+    """The last block may be padding for the most part, if it is the only one."""
+    if why := depthwise.fits(problem) or bytes_by_int8(problem):
+        return why
+    if problem.kernel != (3, 3) or problem.stride[1] > 1 or problem.dilation[1] > 1:
+        return "needs neighbouring pixels under 3 by 3 taps"
+    spare = -problem.channels % block
+    return "needs vectors full of channels" if spare >= 32 else ""
+
+
 def depthwise_by_pairs(problem) -> str:
     return depthwise.fits(problem) or bytes_by_int16(problem) or few_taps(problem)
 

@@ -12,6 +12,7 @@ from lowbit.kernels.int_conv import (
     bounded,
     depthwise_fours,
     depthwise_pairs,
+    depthwise_rolled,
     few_bits,
     fits,
     fours,
@@ -87,6 +88,21 @@ def depthwise_row(name: str, dot: Dot, pixels: int) -> Kernel:
         tile=(pixels, dot.bytes),
         pack=partial(depthwise_fours.pack, dot.bytes),
         fits=partial(fits.depthwise_by_dots, dot),
+        bias=partial(depthwise_fours.bias, dot.shift),
+        codes=True,
+        channelwise=True,
+    )
+
+
+def depthwise_rolled_row(name: str, dot: Dot, pixels: int, vectors: int) -> Kernel:
+    channels = dot.lanes * vectors
+    return Kernel(
+        f"{name}_{pixels}x{channels}",
+        depthwise_rolled.kernel(dot, pixels, vectors),
+        dot.requires,
+        tile=(pixels, channels),
+        pack=partial(depthwise_rolled.pack, channels),
+        fits=partial(fits.rolled_by_dots, channels),
         bias=partial(depthwise_fours.bias, dot.shift),
         codes=True,
         channelwise=True,

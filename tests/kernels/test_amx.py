@@ -6,14 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from llvmlite import ir
+from plain_dot import AVX2
 
 from lowbit.ir import Graph, Node, TensorType, evaluate, ops
 from lowbit.kernels import int_conv
-from lowbit.kernels.dots import Dot, as_bytes
 from lowbit.kernels.int_conv import amx
 from lowbit.kernels.int_conv.rows import amx_joined_row, amx_row
-from lowbit.kernels.simd import I32
 from lowbit.runtime import Network
 from lowbit.runtime.kernels import TABLES
 from lowbit.spec import INT8, NARROW_INT8, Codes, QuantSpec, unsigned
@@ -21,18 +19,6 @@ from lowbit.spec import INT8, NARROW_INT8, Codes, QuantSpec, unsigned
 SCRIPT = Path(__file__).parents[2] / "scripts" / "assembly.py"
 
 
-def plain(builder, acc, x, w):
-    """Equation (1) of dots.py on any CPU."""
-    wide = ir.VectorType(I32, 4 * acc.type.count)
-    x, w = as_bytes(builder, x, w)
-    product = builder.mul(builder.zext(x, wide), builder.sext(w, wide))
-    for j in range(4):
-        every = acc.type(list(range(j, wide.count, 4)))
-        acc = builder.add(acc, builder.shuffle_vector(product, wide(ir.Undefined), every))
-    return acc
-
-
-AVX2 = Dot(8, frozenset({"avx2"}), plain)
 EMULATED = amx_row("int_conv_emulated_32x32", amx.Emulated(), AVX2.requires, AVX2)
 SAME = ((1, 1), ((1, 1), (1, 1)), (1, 1))  # strides, padding, dilation
 VALID = ((1, 1), ((0, 0), (0, 0)), (1, 1))

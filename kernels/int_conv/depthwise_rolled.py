@@ -1,0 +1,113 @@
+r"""Each channel by its own kernel of 3 x 3, along a row of pixels, by the instructions of dots.py.
+
+Four neighbouring bytes of a row of a channel have to lie in one lane. For each row of the kernel
+there is a vector of the last four columns; the next pixel of the row moves it by a byte and takes
+in one column, where depthwise_fours.py loads and turns four for every four taps. The first of
+neighbours, and a pixel at a border, takes in all columns of the kernel, zeros outside the image.
+"""
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+
+from lowbit.kernels import dense, listed
+from lowbit.kernels.dots import Dot
+from lowbit.kernels.entry import inner
+from lowbit.kernels.int_conv.depthwise_fours import blocked, fill_pairs, room
+from lowbit.kernels.int_conv.fours import add_row, load_rows
+from lowbit.kernels.late import types
+from lowbit.kernels.requantize import finisher
+from lowbit.kernels.simd import I8, I64, as_i64, call, intrinsic, load, offset, splat, zeros
+from lowbit.spec import QuantSpec
+
+SIDE, COLUMNS = 3, 4  # of the kernel; in a lane
+
+
+def pack(block: int, w: np.ndarray, spec: QuantSpec, groups: int) -> np.ndarray:
+    """(C, 3, 3, 1) to [block][ky][channel][4] int8; the first of four is a column too old."""
+    rows = blocked(w, block).reshape(-1, block, SIDE, SIDE)
+    packed = np.pad(rows.astype(np.int8), ((0, 0), (0, 0), (0, 0), (COLUMNS - SIDE, 0)))
+    return np.ascontiguousarray(packed.transpose(0, 2, 1, 3))
+
+
+def rolling(dot: Dot, vectors: int):
+    """The intrinsic that takes in a column: SIDE rows of `vectors` vectors. Its taps' addresses are
+    `base` and what the table says, SIDE entries apart."""
+
+    codes, eight = ir.VectorType(I8, dot.lanes), dot.vector.llvm([8] * dot.lanes)
+
+    def taken_in(builder, four, x):
+        name = f"llvm.fshr.v{dot.lanes}i32"
+        return call(builder, name, four.type, builder.zext(x, four.type), four, eight)
+
+    @intrinsic
+    def roll(typingctx, state, table, base, flip):
+        def codegen(context, builder, signature, args):
+            state, table, base, flip = args
+            turned = splat(builder, builder.trunc(flip, I8), dot.lanes)
+            for i in range(SIDE * vectors):
+                ky, v = divmod(i, vectors)
+                at = builder.add(load(builder, offset(builder, table, 8 * SIDE * ky), I64, 8), base)
+                x = load(builder, offset(builder, at, dot.lanes * v), codes)
+                four = builder.extract_value(state, i)
+                four = taken_in(builder, four, builder.xor(x, turned))
+                state = builder.insert_value(state, four, i)
+            return state
+
+        return state(state, *[types.int64] * 3), codegen
+
+    return roll
+
+
+def multiplication(dot: Dot, vectors: int):
+    @intrinsic
+    def multiply(typingctx, acc, state, weights):
+        def codegen(context, builder, signature, args):
+            acc, state, weights = args
+            rows = load_rows(builder, weights, dot, SIDE * vectors)
+            for i, w in enumerate(rows):
+                v = i % vectors
+                four = builder.extract_value(state, i)
+                total = dot.emit(builder, builder.extract_value(acc, v), four, w)
+                acc = builder.insert_value(acc, total, v)
+            return acc
+
+        return acc(acc, state, types.int64), codegen
+
+    return multiply
+
+
+def tile(dot: Dot, pixels: int, vectors: int) -> Any:
+    none, empty = zeros(dot.vector, vectors), zeros(dot.vector, SIDE * vectors)
+    roll, multiply, add = rolling(dot, vectors), multiplication(dot, vectors), add_row(dot, vectors)
+    finish, turns, count = finisher(vectors, dense.writer(vectors)), dot.turns, np.int64(pixels)
+
+    @inner
+    def tile_(p, table, r, c, weights, out, stride):
+        pairs, state = as_i64(table + 16 * r), empty()
+        turned = p.x_kind == turns
+        flip = 0x80 if turned else 0
+        size = 4 if p.direct <= 1 else 1
+        for i in range(count):
+            base, taps = pairs[2 * i], pairs[2 * i + 1]
+            beside = i > 0 and taps == pairs[2 * i - 1] and base == pairs[2 * i - 2] + p.x_pixel
+            for kx in range(SIDE - 1 if beside else 0, SIDE):
+                state = roll(state, taps + 8 * kx, base + c, flip)
+            acc = none()
+            if turned:
+                acc = add(acc, p.bias + 4 * c)
+            finish(p, multiply(acc, state, weights), c, out + size * stride * i, stride)
+
+    return tile_
+
+
+def kernel(dot: Dot, pixels: int, vectors: int):
+    block = dot.lanes * vectors
+
+    @inner
+    def block_bytes(p):
+        return SIDE * COLUMNS * block
+
+    wide, narrow = tile(dot, pixels, vectors), tile(dot, 1, vectors)
+    return listed.product(wide, narrow, pixels, block, block_bytes, fill_pairs, room)
