@@ -11,6 +11,13 @@ from lowbit.kernels.window import ENDLESS, chunk
 from lowbit.spec import QuantSpec
 
 
+def parts(spec: QuantSpec | None) -> int:
+    """The bytes that a weight is the sum of: int_conv/parts.py."""
+    if spec is None or (spec.lo >= -128 and spec.hi <= 127):
+        return 1
+    return -(-spec.magnitude // 127)
+
+
 @dataclass(frozen=True)
 class Problem:
     """x (h, w, channels) to (out_h, out_w, outs). Padding is (top, bottom), (left, right)."""
@@ -68,6 +75,7 @@ class Problem:
             "planes": self.x_spec.bits if self.x_spec else 0,
             "weight_planes": self.w_spec.bits if self.w_spec else 0,
             "x_group": layout.words(depth) * 8 if planes else depth * unit,
+            "parts": parts(self.w_spec),
             "x_lo": self.x_spec.lo if self.x_spec else 0,
             "x_step": self.x_spec.step if self.x_spec else 0,
             "w_lo": self.w_spec.lo if self.w_spec else 0,

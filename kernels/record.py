@@ -78,6 +78,7 @@ WINDOW = record(
     "words",  # of 64 channels, a plane
     "planes",  # of the input
     "weight_planes",
+    "parts",  # bytes that a weight is the sum of
     "x_group",  # bytes from a group's channels to the next's in a pixel
     "weights",  # packed as the kernel's row says
     "block",  # output channels a block of packed weights

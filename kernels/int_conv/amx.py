@@ -24,6 +24,7 @@ from lowbit.kernels import dense, listed, products, window
 from lowbit.kernels.dots import VNNI_512, Dot
 from lowbit.kernels.entry import inner
 from lowbit.kernels.int_conv import fours
+from lowbit.kernels.int_conv.parts import apart
 from lowbit.kernels.late import INT8, INT32, types
 from lowbit.kernels.layout import Layout
 from lowbit.kernels.requantize import finisher
@@ -67,9 +68,9 @@ def permitted() -> bool:
 
 
 def pack(w: np.ndarray, spec: QuantSpec, groups: int) -> np.ndarray:
-    """(O, kh, kw, C / groups) to [group][block][tap][four channels][lane][4] int8."""
+    """(O, kh, kw, C / groups) to [group][block][part][tap][four channels][lane][4] int8."""
     spare = -w.shape[-1] % DEPTH
-    padded = np.pad(w.astype(np.int8), ((0, 0), (0, 0), (0, 0), (0, spare)))
+    padded = np.pad(apart(w, spec), ((0, 0), (0, 0), (0, 0), (0, spare)))
     return products.blocks(padded, groups, LANES, unit=4)
 
 
@@ -365,12 +366,14 @@ def tiles(registers, taps: Taps):
         state, both = memory(), t.pixels > HALF
         signed, pixel, steps = p.x_kind == BYTE, p.stride_w * p.x_pixel, steps_of(p)
         clear(state)
-        for ky in range(t.ky0, t.ky1):
-            for kx in range(columns(p)):
-                a = x + (ky * p.dilation_h * p.w + kx * p.dilation_w) * p.x_pixel
-                w = weights + (ky * columns(p) + kx) * steps * HALF * ROW
-                for k in range(steps):
-                    multiply(state, signed, both, a + DEPTH * k, pixel, w + HALF * ROW * k)
+        for part in range(p.parts):
+            for ky in range(t.ky0, t.ky1):
+                for kx in range(columns(p)):
+                    a = x + (ky * p.dilation_h * p.w + kx * p.dilation_w) * p.x_pixel
+                    tap = (part * p.kh + ky) * columns(p) + kx
+                    w = weights + tap * steps * HALF * ROW
+                    for k in range(steps):
+                        multiply(state, signed, both, a + DEPTH * k, pixel, w + HALF * ROW * k)
         leave(p, state, state + 8192, t.pixels, lane, out, stride)
 
     @inner
@@ -378,9 +381,11 @@ def tiles(registers, taps: Taps):
         state, a = memory(), sums + t.first * gathered_bytes(p)
         signed, both = p.x_kind == BYTE, t.pixels > HALF
         clear(state)
-        pixel = gathered_bytes(p)
-        for k in range(p.kh * columns(p) * steps_of(p)):
-            multiply(state, signed, both, a + DEPTH * k, pixel, weights + HALF * ROW * k)
+        pixel, steps = gathered_bytes(p), p.kh * columns(p) * steps_of(p)
+        for _ in range(p.parts):
+            for k in range(steps):
+                multiply(state, signed, both, a + DEPTH * k, pixel, weights + HALF * ROW * k)
+            weights += HALF * ROW * steps
         leave(p, state, state + 8192, t.pixels, lane, out, stride)
 
     return evenly, gathered
@@ -393,7 +398,7 @@ def product(registers, taps: Taps, narrow, fewest: int):
 
     @inner
     def block_bytes(p):
-        return p.kh * columns(p) * steps_of(p) * HALF * ROW
+        return p.parts * p.kh * columns(p) * steps_of(p) * HALF * ROW
 
     begin, end = layout_of(registers)
     stage = window.Stage(slab, begin, gathering(taps), end, pixels_of_run, LONGEST, gathers=True)

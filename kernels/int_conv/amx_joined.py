@@ -15,7 +15,7 @@ CHUNK = 16  # bytes copied at a time
 
 
 def pack(w: np.ndarray, spec: QuantSpec, groups: int) -> np.ndarray:
-    """(O, kh, kw, C) to [block][ky][four bytes][lane][4] int8."""
+    """(O, kh, kw, C) to [block][part][ky][four bytes][lane][4] int8."""
     return amx.pack(w.reshape(*w.shape[:2], 1, -1), spec, groups)
 
 

@@ -6,8 +6,10 @@ from lowbit.kernels import cpu, depthwise
 from lowbit.kernels.dots import Dot
 from lowbit.kernels.int_conv import amx, depthwise_fours, few_bits, joined, widened
 from lowbit.kernels.layout import Layout
+from lowbit.kernels.problem import parts
 
 RUNS = (32, 8)  # of bounded.py, longest first
+MOST_PARTS = 3  # of parts.py
 
 
 def words(problem) -> str:
@@ -24,6 +26,14 @@ def bytes_by_int8(problem) -> str:
     if problem.layout not in (Layout.BYTE, Layout.UBYTE):
         return "needs codes of one byte"
     return "" if problem.w_spec.lo >= -128 and problem.w_spec.hi <= 127 else "needs int8 weights"
+
+
+def bytes_in_parts(problem) -> str:
+    """Each part costs all products once more: of many, int16 are the faster."""
+    if problem.layout not in (Layout.BYTE, Layout.UBYTE):
+        return "needs codes of one byte"
+    few = parts(problem.w_spec) <= MOST_PARTS
+    return "" if few else f"needs weights of {MOST_PARTS} int8 at most"
 
 
 def most_in_pairs(problem) -> int:
@@ -68,13 +78,17 @@ def few_taps(problem) -> str:
     return "" if few else f"needs {depthwise_fours.MOST_TAPS} taps at most"
 
 
-def bytes_by_dots(dot: Dot, problem) -> str:
+def exact_pairs(dot: Dot, problem) -> str:
     narrow = dot.narrow and most_in_pairs(problem) >= 2**15
-    return bytes_by_int8(problem) or ("needs two products in 16 bits" if narrow else "")
+    return "needs two products in 16 bits" if narrow else ""
+
+
+def bytes_by_dots(dot: Dot, problem) -> str:
+    return bytes_by_int8(problem) or exact_pairs(dot, problem)
 
 
 def joined_by_dots(dot: Dot, problem) -> str:
-    return joined.fits(problem) or bytes_by_dots(dot, problem)
+    return joined.fits(problem) or bytes_in_parts(problem) or exact_pairs(dot, problem)
 
 
 def depthwise_by_dots(dot: Dot, problem) -> str:
@@ -124,7 +138,7 @@ def joined_by_amx(problem) -> str:
         return f"needs neighbouring taps of less than {few} channels, in one group"
     if rows * -(-columns * problem.channels // amx.DEPTH) > amx.MOST:
         return f"needs {amx.MOST} steps of {amx.DEPTH} inputs a sum at most"
-    return bytes_by_int8(problem) or leave()
+    return bytes_in_parts(problem) or leave()
 
 
 def leave() -> str:

@@ -13,6 +13,7 @@ from lowbit.kernels.dots import Dot
 from lowbit.kernels.entry import inner
 from lowbit.kernels.int_conv import fours
 from lowbit.kernels.int_conv.fours import add_row, step
+from lowbit.kernels.int_conv.parts import apart
 from lowbit.kernels.listed import following, positions
 from lowbit.kernels.program import RUN
 from lowbit.kernels.requantize import finisher
@@ -24,8 +25,9 @@ MOST_ROWS, MOST_BYTES = 12, 192  # of a kernel
 
 
 def pack(block: int, w: np.ndarray, spec: QuantSpec, groups: int) -> np.ndarray:
-    """(O, kh, kw, C) to [block][ky][four bytes][lane][4] int8."""
-    return fours.pack(block, w.reshape(*w.shape[:2], 1, -1), spec, groups)
+    """(O, kh, kw, C) to [block][part][ky][four bytes][lane][4] int8."""
+    rows = apart(w, spec)
+    return fours.pack(block, rows.reshape(*rows.shape[:2], 1, -1), spec, groups)
 
 
 def bias(shift: int, block: int, w: np.ndarray, x_spec: QuantSpec, groups: int) -> np.ndarray:
@@ -93,16 +95,18 @@ def tile(dot: Dot, pixels: int, vectors: int):
 
     @inner
     def tile_(p, table, r, c, weights, out, stride):
-        acc, pairs, steps = none(), table + 16 * r, line(p) // 4
+        acc, steps = none(), line(p) // 4
         turned = p.x_kind == turns
         flip = 0x80808080 if turned else 0
         if turned:
             acc = add(acc, p.bias + 4 * c)
-        for _ in range(p.kh):
-            for k in range(steps):
-                acc = step_(acc, pairs, 4 * k, weights, flip)
-                weights += row
-            pairs += LINE
+        for _ in range(p.parts):
+            pairs = table + 16 * r
+            for _ in range(p.kh):
+                for k in range(steps):
+                    acc = step_(acc, pairs, 4 * k, weights, flip)
+                    weights += row
+                pairs += LINE
         finish(p, acc, c, out, stride)
 
     return tile_
@@ -113,7 +117,7 @@ def kernel(dot: Dot, pixels: int, vectors: int):
 
     @inner
     def block_bytes(p):
-        return p.kh * (line(p) // 4) * row
+        return p.parts * p.kh * (line(p) // 4) * row
 
     wide, narrow = tile(dot, pixels, vectors), tile(dot, 1, vectors)
     return listed.product(wide, narrow, pixels, dot.lanes * vectors, block_bytes, fill, room)
