@@ -1,15 +1,18 @@
-"""Pooling on any CPU, sixteen channels or a word of signs at a time."""
+"""Pooling on any CPU, vectors of channels or a word of signs at a time."""
+
+import math
 
 import numpy as np
 
 from lowbit.kernels import window
 from lowbit.kernels.codes import load_codes
 from lowbit.kernels.entry import inner
-from lowbit.kernels.late import INT64
+from lowbit.kernels.late import FLOAT32, INT64
 from lowbit.kernels.layout import Layout
 from lowbit.kernels.program import run_program, vectors
 from lowbit.kernels.program.vectors import LANES, load_f32, store_f32, store_i32
 from lowbit.kernels.simd import (
+    F32,
     I8,
     Vector,
     as_u64,
@@ -22,6 +25,7 @@ from lowbit.kernels.simd import (
 
 FLOAT, UBYTE = int(Layout.FLOAT), int(Layout.UBYTE)
 LOWEST = -(2**31)
+MANY = 64  # channels in registers, where there are so many
 
 
 @inner
@@ -35,15 +39,45 @@ def max_ints(p, t, c0, width, out):
         store_i32(out + 4 * c, best, LANES)
 
 
-@inner
-def max_floats(p, t, c0, width, out):
-    for c in range(0, width, LANES):
-        best = vectors.fill_float(np.float32(-np.inf))
+def over_taps(combine, start: float):
+    """All taps of many channels, then of the few that are left, sixteen at a time."""
+    many, few = (combined(combine, start, lanes) for lanes in (MANY, LANES))
+
+    @inner
+    def fill(p, t, c0, width, out):
+        whole = width // MANY * MANY
+        for c in range(0, whole, MANY):
+            many(p, t, c0 + c, out + 4 * c)
+        for c in range(whole, width, LANES):
+            few(p, t, c0 + c, out + 4 * c)
+
+    return fill
+
+
+def combined(combine, start: float, lanes: int):
+    """As many channels from c on, of float32, combined in the order of the taps."""
+    floats = Vector(F32, lanes)
+    load, store, both = vector_load(floats), vector_store(floats), over(floats, floats, floats)
+    both, first, count = both(combine), np.float32(start), np.int64(lanes)
+
+    @over(floats, FLOAT32)
+    def fill(builder, value):
+        return splat(builder, value, lanes)
+
+    @inner
+    def from_(p, t, c, out):
+        result = fill(first)
         for ky in range(t.ky0, t.ky1):
             for kx in range(t.kx0, t.kx1):
                 pixel = t.x + (ky * p.dilation_h * p.w + kx * p.dilation_w) * p.x_pixel
-                best = vectors.maximum(load_f32(pixel + 4 * (c0 + c)), best)
-        store_f32(out + 4 * c, best, LANES)
+                result = both(load(pixel + 4 * c), result)
+        store(out, result, count)
+
+    return from_
+
+
+max_floats = over_taps(vectors.larger_or_nan, -math.inf)
+sum_floats = over_taps(lambda builder, x, total: builder.fadd(total, x), 0.0)
 
 
 @inner
@@ -69,14 +103,10 @@ def mean_ints(p, t, c0, width, out):
 
 @inner
 def mean_floats(p, t, c0, width, out):
+    sum_floats(p, t, c0, width, out)
     count = vectors.fill_float(np.float32(taps(p, t)))
     for c in range(0, width, LANES):
-        total = vectors.fill_float(np.float32(0))
-        for ky in range(t.ky0, t.ky1):
-            for kx in range(t.kx0, t.kx1):
-                pixel = t.x + (ky * p.w + kx) * p.x_pixel
-                total = vectors.add(total, load_f32(pixel + 4 * (c0 + c)))
-        store_f32(out + 4 * c, vectors.div(total, count), LANES)
+        store_f32(out + 4 * c, vectors.div(load_f32(out + 4 * c), count), LANES)
 
 
 max_pool_ints, max_pool_floats = window.pixelwise(max_ints), window.pixelwise(max_floats)

@@ -43,11 +43,13 @@ def greater(builder, x, y):
     return builder.select(builder.fcmp_ordered(">", x, y), x, y)
 
 
-@floats
-def maximum(builder, x, y):
+def larger_or_nan(builder, x, y):
     """The larger; a NaN if either is one."""
     larger = builder.select(builder.fcmp_ordered("<", x, y), y, x)
     return builder.select(builder.fcmp_unordered("uno", y, y), y, larger)
+
+
+maximum = floats(larger_or_nan)
 
 
 @floats
