@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from lowbit.kernels import dense, listed
+from lowbit.kernels import dense, listed, window
 from lowbit.kernels.dots import Dot
-from lowbit.kernels.entry import inner
+from lowbit.kernels.entry import inlined, inner
 from lowbit.kernels.int_conv.depthwise_fours import blocked, fill_pairs, room
 from lowbit.kernels.int_conv.fours import add_row, load_rows
 from lowbit.kernels.late import types
@@ -60,17 +60,19 @@ def rolling(dot: Dot, vectors: int):
     return roll
 
 
-def multiplication(dot: Dot, vectors: int):
+def multiplication(dot: Dot, vectors: int, pixel: int):
+    """The intrinsic that adds all rows of the kernel to one of the pixels in `acc`."""
+
     @intrinsic
     def multiply(typingctx, acc, state, weights):
         def codegen(context, builder, signature, args):
             acc, state, weights = args
             rows = load_rows(builder, weights, dot, SIDE * vectors)
             for i, w in enumerate(rows):
-                v = i % vectors
+                at = vectors * pixel + i % vectors
                 four = builder.extract_value(state, i)
-                total = dot.emit(builder, builder.extract_value(acc, v), four, w)
-                acc = builder.insert_value(acc, total, v)
+                total = dot.emit(builder, builder.extract_value(acc, at), four, w)
+                acc = builder.insert_value(acc, total, at)
             return acc
 
         return acc(acc, state, types.int64), codegen
@@ -78,26 +80,53 @@ def multiplication(dot: Dot, vectors: int):
     return multiply
 
 
-def tile(dot: Dot, pixels: int, vectors: int) -> Any:
-    none, empty = zeros(dot.vector, vectors), zeros(dot.vector, SIDE * vectors)
-    roll, multiply, add = rolling(dot, vectors), multiplication(dot, vectors), add_row(dot, vectors)
-    finish, turns, count = finisher(vectors, dense.writer(vectors)), dot.turns, np.int64(pixels)
+def neighbours(dot: Dot, vectors: int, pixels: int):
+    """The function that computes so many pixels of a tile, from the i-th on."""
+    if pixels == 0:
+
+        @inlined
+        def nothing(p, pairs, i, c, weights, flip, state, acc):
+            return state, acc
+
+        return nothing
+
+    before, multiply = (
+        neighbours(dot, vectors, pixels - 1),
+        multiplication(dot, vectors, pixels - 1),
+    )
+    roll, nth = rolling(dot, vectors), np.int64(pixels - 1)
+
+    @inlined
+    def compute(p, pairs, i, c, weights, flip, state, acc):
+        state, acc = before(p, pairs, i, c, weights, flip, state, acc)
+        k = 2 * (i + nth)
+        base, taps = pairs[k], pairs[k + 1]
+        beside = k > 0 and taps == pairs[k - 1] and base == pairs[k - 2] + p.x_pixel
+        for kx in range(SIDE - 1 if beside else 0, SIDE):
+            state = roll(state, taps + 8 * kx, base + c, flip)
+        return state, multiply(acc, state, weights)
+
+    return compute
+
+
+def tile(dot: Dot, pixels: int, vectors: int, together: int) -> Any:
+    """`together` pixels leave the registers at once: what belongs to channels is read once."""
+    none, empty = zeros(dot.vector, together * vectors), zeros(dot.vector, SIDE * vectors)
+    compute, add = neighbours(dot, vectors, together), add_row(dot, vectors)
+    finish, turns = finisher(vectors, dense.writer(vectors)), dot.turns
+    count, step = np.int64(pixels), np.int64(together)
 
     @inner
     def tile_(p, table, r, c, weights, out, stride):
-        pairs, state = as_i64(table + 16 * r), empty()
-        turned = p.x_kind == turns
+        pairs, state, turned = as_i64(table + 16 * r), empty(), p.x_kind == turns
         flip = 0x80 if turned else 0
-        size = 4 if p.direct <= 1 else 1
-        for i in range(count):
-            base, taps = pairs[2 * i], pairs[2 * i + 1]
-            beside = i > 0 and taps == pairs[2 * i - 1] and base == pairs[2 * i - 2] + p.x_pixel
-            for kx in range(SIDE - 1 if beside else 0, SIDE):
-                state = roll(state, taps + 8 * kx, base + c, flip)
+        size = 4 if p.direct <= window.WORDS else 1
+        for i in range(0, count, step):
             acc = none()
             if turned:
                 acc = add(acc, p.bias + 4 * c)
-            finish(p, multiply(acc, state, weights), c, out + size * stride * i, stride)
+            state, acc = compute(p, pairs, i, c, weights, flip, state, acc)
+            finish(p, acc, c, out + size * stride * i, stride)
 
     return tile_
 
@@ -109,5 +138,6 @@ def kernel(dot: Dot, pixels: int, vectors: int):
     def block_bytes(p):
         return SIDE * COLUMNS * block
 
-    wide, narrow = tile(dot, pixels, vectors), tile(dot, 1, vectors)
+    together = max(1, dot.lanes // 2 // vectors)  # sums in half as many registers as lanes
+    wide, narrow = tile(dot, pixels, vectors, together), tile(dot, 1, vectors, 1)
     return listed.product(wide, narrow, pixels, block, block_bytes, fill_pairs, room)
