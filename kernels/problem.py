@@ -34,6 +34,7 @@ class Problem:
     x_spec: QuantSpec | None = None
     w_spec: QuantSpec | None = None
     layout: Layout = Layout.FLOAT
+    pad_value: int = 0
 
     @property
     def depthwise(self) -> bool:
@@ -42,9 +43,11 @@ class Problem:
     def pixel_bytes(self) -> int:
         return layout.pixel_bytes(self.layout, self.channels, self.x_spec)
 
-    def zeros(self) -> np.ndarray:
+    def outside(self) -> np.ndarray:
         """What stands for taps outside the image: a row of them, and slack."""
-        return np.zeros(self.kernel[1] * self.pixel_bytes() + layout.SLACK, np.uint8)
+        dtype = layout.DTYPES[self.layout]
+        size = self.kernel[1] * self.pixel_bytes() + layout.SLACK
+        return np.full(-(-size // dtype.itemsize), self.pad_value, dtype)
 
     def record(self, **fields: int) -> np.ndarray:
         """The parameter record, with the addresses that are known by now."""

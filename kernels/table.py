@@ -19,7 +19,8 @@ class Kernel:
     `pack` puts weights into the order in which this row reads them; `fits` says why a certain
     problem is not for it, or "". `bits` says that its tiles can threshold and pack what they
     compute, `codes` that they can requantize it; `bias(block, w, x_spec, groups)` is what it
-    needs a tap and channel besides; `channelwise`, that its lanes are channels in order.
+    needs a tap and channel besides; `channelwise`, that its lanes are channels in order; `pads`,
+    that it reads taps outside the image, from a row of any codes.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Kernel:
     bits: bool = False
     codes: bool = False
     channelwise: bool = False
+    pads: bool = False
     bias: Callable[..., Any] | None = None
 
     def objections(self, problem: object = None) -> list[str]:

@@ -2,8 +2,8 @@ r"""Each channel by its own kernel of 3 x 3, along a row of pixels, by the instr
 
 Four neighbouring bytes of a row of a channel have to lie in one lane. For each row of the kernel
 there is a vector of the last four columns; the next pixel of the row moves it by a byte and takes
-in one column, where depthwise_fours.py loads and turns four for every four taps. The first of
-neighbours, and a pixel at a border, takes in all columns of the kernel, zeros outside the image.
+in one column, where depthwise_fours.py loads and turns four for every four taps. The first pixel
+of a row or a tile takes in all columns of the kernel.
 """
 
 from typing import Any
@@ -14,14 +14,16 @@ from llvmlite import ir
 from lowbit.kernels import dense, listed, window
 from lowbit.kernels.dots import Dot
 from lowbit.kernels.entry import inlined, inner
-from lowbit.kernels.int_conv.depthwise_fours import blocked, fill_pairs, room
+from lowbit.kernels.int_conv.depthwise_fours import PAIRS, blocked, fill_pairs, padded_taps
 from lowbit.kernels.int_conv.fours import add_row, load_rows
 from lowbit.kernels.late import types
+from lowbit.kernels.program import RUN
 from lowbit.kernels.requantize import finisher
 from lowbit.kernels.simd import I8, I64, as_i64, call, intrinsic, load, offset, splat, zeros
 from lowbit.spec import QuantSpec
 
 SIDE, COLUMNS = 3, 4  # of the kernel; in a lane
+ROWS = listed.TABLE - 8 * RUN  # where the places of pixels in their rows are
 
 
 def pack(block: int, w: np.ndarray, spec: QuantSpec, groups: int) -> np.ndarray:
@@ -29,6 +31,21 @@ def pack(block: int, w: np.ndarray, spec: QuantSpec, groups: int) -> np.ndarray:
     rows = blocked(w, block).reshape(-1, block, SIDE, SIDE)
     packed = np.pad(rows.astype(np.int8), ((0, 0), (0, 0), (0, 0), (COLUMNS - SIDE, 0)))
     return np.ascontiguousarray(packed.transpose(0, 2, 1, 3))
+
+
+@inner
+def room(p):
+    return (ROWS - PAIRS) // (8 * padded_taps(p)) - 1
+
+
+@inner
+def fill(p, table, first, count):
+    """Each pixel's taps; and whether its left neighbour is one of its row."""
+    fill_pairs(p, table, first, count)
+    inside, x = as_i64(table + ROWS), first % p.out_w
+    for i in range(count):
+        inside[i] = x
+        x = x + 1 if x + 1 < p.out_w else 0
 
 
 def rolling(dot: Dot, vectors: int):
@@ -85,7 +102,7 @@ def neighbours(dot: Dot, vectors: int, pixels: int):
     if pixels == 0:
 
         @inlined
-        def nothing(p, pairs, i, c, weights, flip, state, acc):
+        def nothing(pairs, inside, i, c, weights, flip, state, acc):
             return state, acc
 
         return nothing
@@ -97,12 +114,10 @@ def neighbours(dot: Dot, vectors: int, pixels: int):
     roll, nth = rolling(dot, vectors), np.int64(pixels - 1)
 
     @inlined
-    def compute(p, pairs, i, c, weights, flip, state, acc):
-        state, acc = before(p, pairs, i, c, weights, flip, state, acc)
-        k = 2 * (i + nth)
-        base, taps = pairs[k], pairs[k + 1]
-        beside = k > 0 and taps == pairs[k - 1] and base == pairs[k - 2] + p.x_pixel
-        for kx in range(SIDE - 1 if beside else 0, SIDE):
+    def compute(pairs, inside, i, c, weights, flip, state, acc):
+        state, acc = before(pairs, inside, i, c, weights, flip, state, acc)
+        base, taps = pairs[2 * (i + nth)], pairs[2 * (i + nth) + 1]
+        for kx in range(SIDE - 1 if i + nth > 0 and inside[i + nth] else 0, SIDE):
             state = roll(state, taps + 8 * kx, base + c, flip)
         return state, multiply(acc, state, weights)
 
@@ -118,14 +133,15 @@ def tile(dot: Dot, pixels: int, vectors: int, together: int) -> Any:
 
     @inner
     def tile_(p, table, r, c, weights, out, stride):
-        pairs, state, turned = as_i64(table + 16 * r), empty(), p.x_kind == turns
+        pairs, inside = as_i64(table + 16 * r), as_i64(table + ROWS + 8 * r)
+        state, turned = empty(), p.x_kind == turns
         flip = 0x80 if turned else 0
         size = 4 if p.direct <= window.WORDS else 1
         for i in range(0, count, step):
             acc = none()
             if turned:
                 acc = add(acc, p.bias + 4 * c)
-            state, acc = compute(p, pairs, i, c, weights, flip, state, acc)
+            state, acc = compute(pairs, inside, i, c, weights, flip, state, acc)
             finish(p, acc, c, out + size * stride * i, stride)
 
     return tile_
@@ -140,4 +156,4 @@ def kernel(dot: Dot, pixels: int, vectors: int):
 
     together = max(1, dot.lanes // 2 // vectors)  # sums in half as many registers as lanes
     wide, narrow = tile(dot, pixels, vectors, together), tile(dot, 1, vectors, 1)
-    return listed.product(wide, narrow, pixels, block, block_bytes, fill_pairs, room)
+    return listed.product(wide, narrow, pixels, block, block_bytes, fill, room)

@@ -91,6 +91,7 @@ def depthwise_row(name: str, dot: Dot, pixels: int) -> Kernel:
         bias=partial(depthwise_fours.bias, dot.shift),
         codes=True,
         channelwise=True,
+        pads=True,
     )
 
 
@@ -106,6 +107,7 @@ def depthwise_rolled_row(name: str, dot: Dot, pixels: int, vectors: int) -> Kern
         bias=partial(depthwise_fours.bias, dot.shift),
         codes=True,
         channelwise=True,
+        pads=True,
     )
 
 
@@ -118,6 +120,7 @@ def depthwise_pairs_row(pixels: int) -> Kernel:
         fits=fits.depthwise_by_pairs,
         codes=True,
         channelwise=True,
+        pads=True,
     )
 
 

@@ -68,7 +68,7 @@ def measured(
     """The rows' times, and whether the machine was quiet enough to trust them."""
     pixels = units if problem.sides[1] == ENDLESS else problem.sides[0] * problem.sides[1]
     size = problem.pixel_bytes()
-    x, zero = room(pixels * size), lined(problem.zeros())
+    x, zero = room(pixels * size), lined(problem.outside())
     out = room(4 * units * problem.outs)
     store = {"op": Op.STORE_WORD, "at": out.ctypes.data, "row": 4 * problem.outs}
     program, runner = link(assemble([store])), generic.runner().address

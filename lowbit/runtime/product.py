@@ -1,5 +1,6 @@
 """Plans convolutions and linear layers."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +10,7 @@ from lowbit.ir.ops import Conv
 from lowbit.kernels import cpu
 from lowbit.kernels.layout import MAX_PLANES, Layout, whole, words
 from lowbit.kernels.problem import ENDLESS, Problem
+from lowbit.kernels.table import choose
 from lowbit.runtime import move
 from lowbit.runtime.direct import direct
 from lowbit.runtime.fuse import Group
@@ -78,7 +80,7 @@ def lower(plan: "Plan", group: Group) -> None:
     lanes = kernel.tile[1] if kernel.tile else 1
     packed = lined(kernel.pack(weights, w.spec, problem.groups))
     places: dict[str, Place] = {"x": source, "weights": packed, "block": lanes}
-    places["zero"] = lined(problem.zeros())
+    places["zero"] = lined(problem.outside())
     if kernel.bias:
         places["bias"] = lined(kernel.bias(lanes, weights, x.spec, problem.groups))
     step = plan.window(table, problem, places, group, chosen)
@@ -99,27 +101,33 @@ def conv(plan: "Plan", node: Node, layout: Layout) -> tuple[Problem, np.ndarray,
     assert w.value is not None
     weights = w.value[:, None] if w.value.ndim == 3 else w.value
     source = plan.held[node.inputs[0]][layout]
-    padding, sides = two(op.padding, (0, 0)), two(x.shape[:-1], 1)
-    if op.pad_value and any(map(any, padding)):
-        source = move.pad(plan, node, layout, source, sides, padding)
-        sides = tuple(s + sum(ends) for s, ends in zip(sides, padding, strict=True))
-        padding = ((0, 0), (0, 0))
-    out = two(plan.types[node.output].shape[:-1], 1)
-    kernel, stride = weights.shape[1:3], two(op.stride, 1)
-    if kernel == stride == (1, 1) and not any(map(any, padding)):
-        sides = out = (1, ENDLESS)  # as a linear layer: no row ever breaks a tile
     problem = Problem(
         x.shape[-1],
         len(weights),
-        sides,
-        out,
-        kernel,
-        stride,
-        padding,
+        two(x.shape[:-1], 1),
+        two(plan.types[node.output].shape[:-1], 1),
+        weights.shape[1:3],
+        two(op.stride, 1),
+        two(op.padding, (0, 0)),
         two(op.dilation, 1),
         op.groups,
         x.spec,
         w.spec,
         layout,
+        op.pad_value,
     )
+    if op.pad_value and any(map(any, problem.padding)) and not pads(plan, node, problem):
+        source = move.pad(plan, node, layout, source, problem.sides, problem.padding)
+        (high, wide), (rows, columns) = problem.sides, problem.padding
+        sides = (high + sum(rows), wide + sum(columns))
+        problem = replace(problem, sides=sides, padding=((0, 0), (0, 0)), pad_value=0)
+    if problem.kernel == problem.stride == (1, 1) and not any(map(any, problem.padding)):
+        row = (1, ENDLESS)  # as a linear layer: no row ever breaks a tile
+        problem = replace(problem, sides=row, out=row)
     return problem, weights, source
+
+
+def pads(plan: "Plan", node: Node, problem: Problem) -> bool:
+    """Whether the kernel for the layer, one of which there is no choice, takes any codes from
+    outside the image."""
+    return problem.depthwise and choose(TABLES[family(plan, node)], problem, plan.forced).pads

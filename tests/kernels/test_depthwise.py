@@ -33,9 +33,9 @@ def constant(values, spec=None) -> TensorType:
         ((1, 1), (1, 1), SAME, (1, 1)),
     ],
 )
-@pytest.mark.parametrize("form", [None, ops.RequantizeF])
+@pytest.mark.parametrize(("form", "pad_value"), [(None, 0), (ops.RequantizeF, 0), (None, 7)])
 def test_columns_that_roll_are_the_definition(
-    row, channels, x_spec, sides, stride, padding, dilation, form, monkeypatch
+    row, channels, x_spec, sides, stride, padding, dilation, form, pad_value, monkeypatch
 ):
     if row.objections():
         pytest.skip("; ".join(row.objections()))
@@ -44,7 +44,7 @@ def test_columns_that_roll_are_the_definition(
     wide = QuantSpec(-(2**10), 2**10)
     w = rng.integers(-127, 128, (channels, 3, 3, 1))
     constants = {"w": constant(w, NARROW_INT8)}
-    nodes = [Node(ops.Conv(stride, padding, dilation, channels), ("x", "w"), "y")]
+    nodes = [Node(ops.Conv(stride, padding, dilation, channels, pad_value), ("x", "w"), "y")]
     if form:
         constants["bias"] = constant(rng.integers(-500, 500, channels), wide)
         constants["scales"] = constant(np.full(channels, 0.01, np.float32))
@@ -54,6 +54,25 @@ def test_columns_that_roll_are_the_definition(
     x = rng.integers(x_spec.lo, x_spec.hi + 1, (2, *x_type.shape)).astype(x_type.dtype)
     network = Network(graph, batch=2, kernel=row.name)
     assert [step.kernel.name for step in network.plan.steps] == [row.name]
+    np.testing.assert_array_equal(network(x), evaluate(graph, x)[0])
+
+
+@pytest.mark.parametrize(
+    "row", [k for k in int_conv.KERNELS if "depthwise" in k.name], ids=lambda row: row.name
+)
+@pytest.mark.parametrize("x_spec", [INT8, unsigned(8)], ids=str)
+def test_borders_of_any_code(row, x_spec):
+    """Rows that read taps outside the image need no copy of it; the one that does not, one."""
+    rng = np.random.default_rng(0)
+    constants = {"w": constant(rng.integers(-127, 128, (64, 3, 3, 1)), NARROW_INT8)}
+    node = Node(ops.Conv((1, 1), ((1, 1), (0, 2)), (1, 1), 64, x_spec.hi), ("x", "w"), "y")
+    graph = Graph({"x": TensorType((5, 19, 64), x_spec)}, constants, (node,), ("y",))
+    try:
+        network = Network(graph, batch=2, kernel=row.name)
+    except LookupError as error:
+        pytest.skip(str(error))
+    assert (len(network.plan.steps) == 1) == row.pads
+    x = rng.integers(x_spec.lo, x_spec.hi + 1, (2, 5, 19, 64)).astype(graph.inputs["x"].dtype)
     np.testing.assert_array_equal(network(x), evaluate(graph, x)[0])
 
 

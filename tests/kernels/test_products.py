@@ -78,7 +78,7 @@ def product(table: str, kernel, problem: Problem, x, w, splits: int = 1, front=F
         "x": guarded(packed, SLACK, front),
         "weights": guarded(kernel.pack(w, problem.w_spec, problem.groups), front=front),
         "program": code,
-        "zero": guarded(problem.zeros(), front=front),
+        "zero": guarded(problem.outside(), front=front),
     }
     if kernel.bias:
         bias = kernel.bias(kernel.tile[1], w, problem.x_spec, problem.groups)
