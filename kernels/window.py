@@ -31,9 +31,7 @@ from lowbit.kernels.simd import as_i64, as_u8, stack
 # One or P neighbouring output pixels; x is the address of the first one's tap (0, 0), which lies
 # at row `top` and column `left` of the image. Taps ky0 <= ky < ky1, kx0 <= kx < kx1 are inside.
 # Masked tiles have a table: P counts of taps inside, then P pairs (address, mask) for each tap.
-# `index` counts the tiles of a run, of which there are `tiles`.
-PLACES = ("x", "first", "pixels", "top", "left", "ky0", "ky1", "kx0", "kx1", "table")
-TILE = record(*PLACES, "index", "tiles")
+TILE = record("x", "first", "pixels", "top", "left", "ky0", "ky1", "kx0", "kx1", "table")
 TILE_SIZE = TILE.itemsize
 TABLES = 24576  # bytes for the tables of a run
 # Numba compiles a callee anew for each constant that is a Python int; for NumPy's it does not.
@@ -89,14 +87,11 @@ def make_tiles(p, first, count, most, least, tables, tiles):
             if tables != GATHERED:
                 fill_table(p, tables, image, oy, ox, left, most)
                 tables += table_bytes(p, most)
-        t.index = made
         made, done, ox = made + 1, done + t.pixels, ox + t.pixels
         while ox >= p.out_w:
             ox, oy = ox - p.out_w, oy + 1
             if oy == p.out_h:
                 oy, image = 0, image + 1
-    for i in range(made):
-        tile(tiles + i * TILE_SIZE).tiles = made
     return made
 
 

@@ -39,7 +39,6 @@ from lowbit.kernels.simd import (
     load,
     offset,
     pointers,
-    prefetch,
     stack,
     vector_load,
 )
@@ -54,8 +53,6 @@ SYSCALL, REQUEST, TILE_DATA = 158, 0x1023, 18  # arch_prctl(ARCH_REQ_XCOMP_PERM,
 # Of a run: bytes gathered, and pixels. Of a tile: the fewest pixels, which one by one would be
 # slower, and how many leave together, so that what belongs to the channels is read once for all.
 ROOM, LONGEST, FEWEST, TOGETHER = 2**19, 256, 4, 4
-LINES = HALF * ROW // DEPTH  # of weights, a step of depth
-MANY = 2**18  # bytes of weights that do not stay in the second cache beside everything else
 MOST = ROOM // (PIXELS * DEPTH) - 1  # steps of depth of a sum, taps times channels
 
 as_i8, as_i32 = pointers(INT8), pointers(INT32)
@@ -231,16 +228,6 @@ def sizes(taps: Taps):
     return steps_of, gathered_bytes, pixels_of_run
 
 
-def block_size(taps: Taps):
-    steps_of, columns = sizes(taps)[0], taps.columns
-
-    @inner
-    def block_bytes(p):
-        return p.parts * p.kh * columns(p) * steps_of(p) * HALF * ROW
-
-    return block_bytes
-
-
 def gathering(taps: Taps):
     """What copies the pixels of a masked tile. Where it has none is whatever was there: never
     stored, as what a copy writes beyond a row of taps is written over or multiplied by zero."""
@@ -318,38 +305,6 @@ def multiplication(registers):
     return multiply
 
 
-@intrinsic
-def ask(typingctx, address):
-    """For a cache line, to be read in a while."""
-
-    def codegen(context, builder, signature, args):
-        prefetch(builder, args[0])
-        return context.get_dummy_value()
-
-    return types.void(types.int64), codegen
-
-
-def asking(taps: Taps):
-    """What asks for weights that the next block will read: at each step of a tile for its share of
-    the lines that lie a block behind this step's, so that memory always has something to do."""
-    bytes_of_block = block_size(taps)
-
-    @inner
-    def share(p, t):
-        """Lines a step of a tile: none, where all weights stay in the second cache."""
-        if p.groups * p.width * bytes_of_block(p) < LANES * MANY:
-            return 0
-        return (LINES + t.tiles - 1) // t.tiles
-
-    @inner
-    def ahead(p, t, lines, weights):
-        at = weights + bytes_of_block(p) + DEPTH * lines * t.index
-        for i in range(lines):
-            ask(at + DEPTH * i)
-
-    return share, ahead
-
-
 def clearing(registers):
     z0, z1, z2, z3 = (registers.zero(c) for c in range(4))
 
@@ -405,11 +360,10 @@ def tiles(registers, taps: Taps):
     """The tile of pixels that lie evenly, and that of gathered ones."""
     multiply, clear, leave = multiplication(registers), clearing(registers), leaving(registers)
     (steps_of, gathered_bytes, _), columns = sizes(taps), taps.columns
-    share, ahead = asking(taps)
 
     @inner
     def evenly(p, t, x, weights, bias, sums, lane, out, stride):
-        state, both, lines = memory(), t.pixels > HALF, share(p, t)
+        state, both = memory(), t.pixels > HALF
         signed, pixel, steps = p.x_kind == BYTE, p.stride_w * p.x_pixel, steps_of(p)
         clear(state)
         for part in range(p.parts):
@@ -419,7 +373,6 @@ def tiles(registers, taps: Taps):
                     tap = (part * p.kh + ky) * columns(p) + kx
                     w = weights + tap * steps * HALF * ROW
                     for k in range(steps):
-                        ahead(p, t, lines, w + HALF * ROW * k)
                         multiply(state, signed, both, a + DEPTH * k, pixel, w + HALF * ROW * k)
         leave(p, state, state + 8192, t.pixels, lane, out, stride)
 
@@ -429,10 +382,8 @@ def tiles(registers, taps: Taps):
         signed, both = p.x_kind == BYTE, t.pixels > HALF
         clear(state)
         pixel, steps = gathered_bytes(p), p.kh * columns(p) * steps_of(p)
-        lines = share(p, t)
         for _ in range(p.parts):
             for k in range(steps):
-                ahead(p, t, lines, weights + HALF * ROW * k)
                 multiply(state, signed, both, a + DEPTH * k, pixel, weights + HALF * ROW * k)
             weights += HALF * ROW * steps
         leave(p, state, state + 8192, t.pixels, lane, out, stride)
@@ -442,7 +393,13 @@ def tiles(registers, taps: Taps):
 
 def product(registers, taps: Taps, narrow, fewest: int):
     """`narrow` computes single pixels, where `fewest` are not left for a tile."""
-    pixels_of_run, block_bytes = sizes(taps)[2], block_size(taps)
+    steps_of, _, pixels_of_run = sizes(taps)
+    columns = taps.columns
+
+    @inner
+    def block_bytes(p):
+        return p.parts * p.kh * columns(p) * steps_of(p) * HALF * ROW
+
     begin, end = layout_of(registers)
     stage = window.Stage(slab, begin, gathering(taps), end, pixels_of_run, LONGEST, gathers=True)
     wide, masked = tiles(registers, taps)
