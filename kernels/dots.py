@@ -12,8 +12,9 @@ from typing import Any
 
 from llvmlite import ir
 
-from lowbit.kernels import cpu
+from lowbit.kernels import cpu, packed
 from lowbit.kernels.layout import Layout
+from lowbit.kernels.packed import Packs
 from lowbit.kernels.simd import I8, I16, I32, Vector, call
 
 UBYTE, BYTE = int(Layout.UBYTE), int(Layout.BYTE)
@@ -28,6 +29,7 @@ class Dot:
     emit: Callable[..., Any]
     turns: int = BYTE  # the layout whose sign bits are turned
     narrow: bool = False  # exact only where two products fit 16 bits
+    packs: Packs | None = None  # of as many lanes
 
     @property
     def vector(self) -> Vector:
@@ -72,14 +74,11 @@ def in_two_steps(builder, acc, x, w):
     return builder.add(acc, sums)
 
 
-VNNI_512 = Dot(
-    16, frozenset({"avx512f", "avx512vnni"}), instruction("llvm.x86.avx512.vpdpbusd.512")
-)
-VNNI_256 = Dot(
-    8, frozenset({"avx512vl", "avx512vnni"}), instruction("llvm.x86.avx512.vpdpbusd.256")
-)
-AVX_VNNI = Dot(8, frozenset({"avxvnni"}), instruction("llvm.x86.avx512.vpdpbusd.256"))
-AVX2 = Dot(8, frozenset({"avx2"}), in_two_steps, narrow=True)
+WIDE, NARROW = (instruction(f"llvm.x86.avx512.vpdpbusd.{bits}") for bits in (512, 256))
+VNNI_512 = Dot(16, frozenset({"avx512f", "avx512bw", "avx512vnni"}), WIDE, packs=packed.AVX512)
+VNNI_256 = Dot(8, frozenset({"avx512vl", "avx512vnni"}), NARROW, packs=packed.AVX2)
+AVX_VNNI = Dot(8, frozenset({"avxvnni"}), NARROW, packs=packed.AVX2)
+AVX2 = Dot(8, frozenset({"avx2"}), in_two_steps, narrow=True, packs=packed.AVX2)
 NEON = Dot(
     4, frozenset({"dotprod"}), instruction("llvm.aarch64.neon.sdot.v4i32.v16i8"), turns=UBYTE
 )

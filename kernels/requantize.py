@@ -16,6 +16,7 @@ from llvmlite import ir
 from lowbit.kernels.entry import inner
 from lowbit.kernels.late import cgutils, types
 from lowbit.kernels.layout import Layout
+from lowbit.kernels.packed import Packer, Packs
 from lowbit.kernels.program import INSTRUCTION
 from lowbit.kernels.record import reader
 from lowbit.kernels.simd import (
@@ -158,10 +159,11 @@ class SumF:
         return code
 
 
-def code_writer(form, adder, vectors: int):
+def code_writer(form, adder, vectors: int, packs: Packs | None = None):
     """The intrinsic that stores a tile as codes, a byte each: `wanted` of each pixel's channels,
     with the form's constants at three addresses, and its ends. With an `adder` they are added to
-    others first, `other` bytes from where the sum goes: signed bytes, or what `mask` leaves."""
+    others first, `other` bytes from where the sum goes: signed bytes, or what `mask` leaves.
+    Whole tiles are packed where there are `packs`, which do form F alone."""
 
     @intrinsic
     def write(typingctx, acc, constants, addition, wanted, out, stride):
@@ -176,10 +178,15 @@ def code_writer(form, adder, vectors: int):
             while len(rows) < pixels:
                 rows.append(builder.add(rows[-1], stride))
             whole = builder.icmp_signed(">=", wanted, I64(kind.count * vectors))
-            with builder.if_else(whole) as branches:
-                for branch, put in zip(branches, (plainly, up_to(wanted)), strict=True):
-                    with branch:
-                        keep(builder, codes, kind, sums, rows, put)
+            with builder.if_else(whole) as (all_of_it, part):
+                with all_of_it:
+                    if packs:
+                        places = cgutils.unpack_tuple(builder, constants)
+                        Packer(builder, packs, *places).keep(builder, sums, rows)
+                    else:
+                        keep(builder, codes, kind, sums, rows, plainly)
+                with part:
+                    keep(builder, codes, kind, sums, rows, up_to(wanted))
             return context.get_dummy_value()
 
         six = types.UniTuple(types.int64, 6)
@@ -212,10 +219,10 @@ def up_to(wanted):
     return put
 
 
-def finisher(vectors: int, plain):
+def finisher(vectors: int, plain, packs: Packs | None = None):
     """How a tile of int32 leaves the registers: through `plain`, or as the codes that its program
-    would make of it."""
-    write_f, write_d = code_writer(FormF, None, vectors), code_writer(FormD, None, vectors)
+    would make of it. `packs` are for vectors of the tile's width."""
+    write_f, write_d = code_writer(FormF, None, vectors, packs), code_writer(FormD, None, vectors)
     write_sum = code_writer(FormF, SumF, vectors)
 
     @inner

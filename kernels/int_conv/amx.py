@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from lowbit.kernels import dense, listed, products, window
+from lowbit.kernels import dense, listed, packed, products, window
 from lowbit.kernels.dots import VNNI_512, Dot
 from lowbit.kernels.entry import inner
 from lowbit.kernels.int_conv import fours
@@ -77,6 +77,8 @@ def pack(w: np.ndarray, spec: QuantSpec, groups: int) -> np.ndarray:
 class Registers:
     """The instructions. `state` is for emulation; operands are numbers of registers."""
 
+    packs = packed.AVX512
+
     @staticmethod
     def make(name: str, numbers: tuple[int, ...], operands: int):
         @intrinsic
@@ -112,6 +114,8 @@ class Registers:
 
 class Emulated:
     """The same in plain code, on eight times 1 KB at `state`."""
+
+    packs = None
 
     def configure(self):
         @inner
@@ -336,7 +340,7 @@ def load_rows(typingctx, at):
 def leaving(registers):
     """From the registers of sums through memory to where the tile's values go."""
     k0, k1, k2, k3 = (registers.store(c) for c in range(4))
-    finish = finisher(2, dense.writer(2))
+    finish = finisher(2, dense.writer(2), registers.packs)
 
     @inner
     def leave(p, state, sums, pixels, lane, out, stride):

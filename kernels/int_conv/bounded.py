@@ -4,11 +4,10 @@ The instruction that multiplies bytes there adds two products in 16 bits. Where 
 fit these, they are added up there, and only the total is widened to int32.
 """
 
-from lowbit.kernels import dense, window
+from lowbit.kernels import packed, window
 from lowbit.kernels.dots import Dot, as_bytes
 from lowbit.kernels.entry import inner
-from lowbit.kernels.int_conv.fours import add_row, step
-from lowbit.kernels.requantize import finisher
+from lowbit.kernels.int_conv.fours import add_row, leaving, step
 from lowbit.kernels.simd import I16, Vector, call, intrinsic, zeros
 
 SHORTS = Vector(I16, 16)
@@ -19,7 +18,7 @@ def in_shorts(builder, acc, x, w):
     return builder.add(acc, pair)
 
 
-PAIRS = Dot(8, frozenset({"avx2"}), in_shorts)
+PAIRS = Dot(8, frozenset({"avx2"}), in_shorts, packs=packed.AVX2)
 
 
 @intrinsic
@@ -40,7 +39,7 @@ def widened(typingctx, acc, shorts):
 
 def parts(pixels: int, vectors: int, listed: bool):
     none, none_yet = zeros(PAIRS.vector, pixels * vectors), zeros(SHORTS, pixels * vectors)
-    finish = finisher(vectors, dense.writer(vectors))
+    finish = leaving(PAIRS, vectors)
     return none, none_yet, step(PAIRS, pixels, vectors, listed), add_row(PAIRS, vectors), finish
 
 

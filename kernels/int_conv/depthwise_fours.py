@@ -9,14 +9,13 @@ all taps, for taps outside the image read zeros.
 import numpy as np
 from llvmlite import ir
 
-from lowbit.kernels import dense, listed
+from lowbit.kernels import listed
 from lowbit.kernels.dots import Dot
 from lowbit.kernels.entry import inner
-from lowbit.kernels.int_conv.fours import add_row, load_rows
+from lowbit.kernels.int_conv.fours import add_row, leaving, load_rows
 from lowbit.kernels.late import types
 from lowbit.kernels.listed import following, positions
 from lowbit.kernels.program import RUN
-from lowbit.kernels.requantize import finisher
 from lowbit.kernels.simd import I8, I32, I64, as_i64, intrinsic, load, offset, splat, zeros
 from lowbit.spec import QuantSpec
 
@@ -164,7 +163,7 @@ def fill_table(p, table, base, y, x, taps):
 
 def tile(dot: Dot, pixels: int):
     none, step_, add = zeros(dot.vector, 4 * pixels), step(dot, pixels), add_row(dot, 4)
-    finish, turns, size = finisher(4, dense.writer(4)), dot.turns, TAPS * dot.bytes
+    finish, turns, size = leaving(dot, 4), dot.turns, TAPS * dot.bytes
 
     @inner
     def tile_(p, table, r, c, weights, out, stride):

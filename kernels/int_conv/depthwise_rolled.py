@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from lowbit.kernels import dense, listed, window
+from lowbit.kernels import listed, window
 from lowbit.kernels.dots import Dot
 from lowbit.kernels.entry import inlined, inner
 from lowbit.kernels.int_conv.depthwise_fours import PAIRS, blocked, fill_pairs, padded_taps
-from lowbit.kernels.int_conv.fours import add_row, load_rows
+from lowbit.kernels.int_conv.fours import add_row, leaving, load_rows
 from lowbit.kernels.late import types
 from lowbit.kernels.program import RUN
-from lowbit.kernels.requantize import finisher
 from lowbit.kernels.simd import I8, I64, as_i64, call, intrinsic, load, offset, splat, zeros
 from lowbit.spec import QuantSpec
 
@@ -128,7 +127,7 @@ def tile(dot: Dot, pixels: int, vectors: int, together: int) -> Any:
     """`together` pixels leave the registers at once: what belongs to channels is read once."""
     none, empty = zeros(dot.vector, together * vectors), zeros(dot.vector, SIDE * vectors)
     compute, add = neighbours(dot, vectors, together), add_row(dot, vectors)
-    finish, turns = finisher(vectors, dense.writer(vectors)), dot.turns
+    finish, turns = leaving(dot, vectors), dot.turns
     count, step = np.int64(pixels), np.int64(together)
 
     @inner

@@ -97,9 +97,17 @@ def add_row(dot: Dot, vectors: int):
     return add
 
 
+def leaving(dot: Dot, vectors: int):
+    """How a tile of so many vectors a pixel leaves the registers."""
+    return finisher(vectors, dense.writer(vectors), dot.packs)
+
+
 def tile(dot: Dot, pixels: int, vectors: int, multiple: int = 1):
     """Weights are packed with a `multiple` of four channels a tap."""
-    none, finish = zeros(dot.vector, pixels * vectors), finisher(vectors, dense.writer(vectors))
+    none, finish = (
+        zeros(dot.vector, pixels * vectors),
+        leaving(dot, vectors),
+    )
     turns, step_ = dot.turns, step(dot, pixels, vectors, False)
     add, row = add_row(dot, vectors), dot.bytes * vectors
 
@@ -127,7 +135,10 @@ def tile(dot: Dot, pixels: int, vectors: int, multiple: int = 1):
 
 
 def masked(dot: Dot, pixels: int, vectors: int):
-    none, finish = zeros(dot.vector, pixels * vectors), finisher(vectors, dense.writer(vectors))
+    none, finish = (
+        zeros(dot.vector, pixels * vectors),
+        leaving(dot, vectors),
+    )
     turns, step_ = dot.turns, step(dot, pixels, vectors, True)
     add, row = add_row(dot, vectors), dot.bytes * vectors
 

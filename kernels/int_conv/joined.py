@@ -8,15 +8,14 @@ Equation (1) of fours.py holds with the sum over all taps.
 
 import numpy as np
 
-from lowbit.kernels import dense, listed
+from lowbit.kernels import listed
 from lowbit.kernels.dots import Dot
 from lowbit.kernels.entry import inner
 from lowbit.kernels.int_conv import fours
-from lowbit.kernels.int_conv.fours import add_row, step
+from lowbit.kernels.int_conv.fours import add_row, leaving, step
 from lowbit.kernels.int_conv.parts import apart
 from lowbit.kernels.listed import following, positions
 from lowbit.kernels.program import RUN
-from lowbit.kernels.requantize import finisher
 from lowbit.kernels.simd import as_i64, as_u8, zeros
 from lowbit.spec import QuantSpec
 
@@ -89,7 +88,10 @@ def copy_inside(p, source, target, x, size):
 
 
 def tile(dot: Dot, pixels: int, vectors: int):
-    none, finish = zeros(dot.vector, pixels * vectors), finisher(vectors, dense.writer(vectors))
+    none, finish = (
+        zeros(dot.vector, pixels * vectors),
+        leaving(dot, vectors),
+    )
     turns, step_ = dot.turns, step(dot, pixels, vectors, True)
     add, row = add_row(dot, vectors), dot.bytes * vectors
 

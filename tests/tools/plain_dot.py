@@ -2,6 +2,7 @@
 
 from llvmlite import ir
 
+from lowbit.kernels import packed
 from lowbit.kernels.dots import Dot, as_bytes
 from lowbit.kernels.simd import I32
 
@@ -17,4 +18,4 @@ def plain(builder, acc, x, w):
     return acc
 
 
-AVX2 = Dot(8, frozenset({"avx2"}), plain)
+AVX2 = Dot(8, frozenset({"avx2"}), plain, packs=packed.AVX2)
