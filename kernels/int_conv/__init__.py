@@ -4,7 +4,15 @@ from functools import partial
 
 from lowbit.kernels import dense, depthwise
 from lowbit.kernels.dots import AVX2, AVX_VNNI, NEON, VNNI_256, VNNI_512
-from lowbit.kernels.int_conv import amx, few_bits, few_bits_bounded, fits, reference, rows
+from lowbit.kernels.int_conv import (
+    amx,
+    amx_registers,
+    few_bits,
+    few_bits_bounded,
+    fits,
+    reference,
+    rows,
+)
 from lowbit.kernels.table import Kernel
 
 AVX512BW = frozenset({"avx512bw"})
@@ -26,7 +34,7 @@ KERNELS = (
         pack=rows.pack_depthwise,
         fits=depthwise.fits,
     ),
-    rows.amx_joined_row("int_conv_joined_amx_32x32", amx.Registers(), amx.REQUIRES),
+    rows.amx_joined_row("int_conv_joined_amx_32x32", amx_registers.Registers(), amx.REQUIRES),
     rows.joined_row("int_conv_joined_dots", VNNI_512, 8, 2),
     rows.joined_row("int_conv_joined_dots", VNNI_512, 4, 4),
     rows.joined_row("int_conv_joined_avxvnni", AVX_VNNI, 4, 2),
@@ -34,7 +42,7 @@ KERNELS = (
     rows.joined_row("int_conv_joined_neon", NEON, 4, 4),
     rows.few_bits_row("int_conv_few_bits", few_bits.kernel, VNNI_512, 2, 4),
     rows.few_bits_row("int_conv_few_bits", few_bits.kernel, VNNI_512, 4, 2),
-    rows.amx_row("int_conv_amx_32x32", amx.Registers(), amx.REQUIRES),
+    rows.amx_row("int_conv_amx_32x32", amx_registers.Registers(), amx.REQUIRES),
     rows.dots_row("int_conv_dots", VNNI_512, 8, 2),
     rows.dots_row("int_conv_dots", VNNI_512, 4, 4),
     rows.dots_row("int_conv_avxvnni", AVX_VNNI, 4, 2),

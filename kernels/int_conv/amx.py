@@ -7,38 +7,31 @@ multiplied as they are, signed or not.
 Pixels that lie evenly are loaded from where they are. All others are gathered once a run, for all
 blocks of weights. The registers are laid out once a call.
 
-A machine without AMX runs the tiles on `Emulated` registers, in memory, and finds the instructions
-in the assembly (tests/kernels/test_amx.py).
+A machine without AMX runs the tiles on the emulated ones of amx_registers.py, and finds the
+instructions in the assembly (tests/kernels/test_amx.py).
 """
 
-import ctypes
-import functools
-import platform
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 
-from lowbit.kernels import dense, listed, packed, products, window
+from lowbit.kernels import dense, listed, products, window
 from lowbit.kernels.dots import VNNI_512, Dot
 from lowbit.kernels.entry import inner
 from lowbit.kernels.int_conv import fours
 from lowbit.kernels.int_conv.parts import apart
-from lowbit.kernels.late import INT8, INT32, types
+from lowbit.kernels.late import types
 from lowbit.kernels.layout import Layout
 from lowbit.kernels.requantize import finisher
 from lowbit.kernels.simd import (
-    I8,
     I32x16,
     as_i64,
     as_u8,
-    call,
     copy_bytes,
     intrinsic,
     load,
     offset,
-    pointers,
     stack,
     vector_load,
 )
@@ -48,23 +41,13 @@ REQUIRES = frozenset({"amx-int8", "amx-tile", *VNNI_512.requires})
 PIXELS, LANES, DEPTH = 32, 32, 64
 HALF = PIXELS // 2  # a register's
 ROW, BYTE = 4 * LANES, int(Layout.BYTE)
-SYSCALL, REQUEST, TILE_DATA = 158, 0x1023, 18  # arch_prctl(ARCH_REQ_XCOMP_PERM, XTILEDATA)
 
 # Of a run: bytes gathered, and pixels. Of a tile: the fewest pixels, which one by one would be
 # slower, and how many leave together, so that what belongs to the channels is read once for all.
 ROOM, LONGEST, FEWEST, TOGETHER = 2**19, 256, 4, 4
 MOST = ROOM // (PIXELS * DEPTH) - 1  # steps of depth of a sum, taps times channels
 
-as_i8, as_i32 = pointers(INT8), pointers(INT32)
 memory, slab, load_row = stack(3 * 4096), stack(ROOM), vector_load(I32x16)
-
-
-@functools.cache
-def permitted() -> bool:
-    """Linux gives a process the registers when it asks."""
-    if platform.system() != "Linux":
-        return False
-    return ctypes.CDLL(None).syscall(SYSCALL, REQUEST, TILE_DATA) == 0
 
 
 def pack(w: np.ndarray, spec: QuantSpec, groups: int) -> np.ndarray:
@@ -72,103 +55,6 @@ def pack(w: np.ndarray, spec: QuantSpec, groups: int) -> np.ndarray:
     spare = -w.shape[-1] % DEPTH
     padded = np.pad(apart(w, spec), ((0, 0), (0, 0), (0, 0), (0, spare)))
     return products.blocks(padded, groups, LANES, unit=4)
-
-
-class Registers:
-    """The instructions. `state` is for emulation; operands are numbers of registers."""
-
-    packs = packed.AVX512
-
-    @staticmethod
-    def make(name: str, numbers: tuple[int, ...], operands: int):
-        @intrinsic
-        def run(typingctx, state, address, stride):
-            def codegen(context, builder, signature, args):
-                given = [builder.inttoptr(args[1], I8.as_pointer()), args[2]][:operands]
-                constants = [ir.Constant(I8, n) for n in numbers]
-                call(builder, f"llvm.x86.{name}", ir.VoidType(), *constants, *given)
-                return context.get_dummy_value()
-
-            return types.void(*[types.int64] * 3), codegen
-
-        return run
-
-    def configure(self):
-        return self.make("ldtilecfg", (), 1)
-
-    def release(self):
-        return self.make("tilerelease", (), 0)
-
-    def zero(self, c: int):
-        return self.make("tilezero", (c,), 0)
-
-    def load(self, r: int):
-        return self.make("tileloadd64", (r,), 2)
-
-    def store(self, r: int):
-        return self.make("tilestored64", (r,), 2)
-
-    def dot(self, c: int, a: int, b: int, signed: bool):
-        return self.make("tdpbssd" if signed else "tdpbusd", (c, a, b), 0)
-
-
-class Emulated:
-    """The same in plain code, on eight times 1 KB at `state`."""
-
-    packs = None
-
-    def configure(self):
-        @inner
-        def run(state, address, stride): ...
-
-        return run
-
-    release = configure
-
-    def zero(self, c: int):
-        @inner
-        def run(state, address, stride):
-            for i in range(128):
-                as_i64(state + 1024 * c)[i] = 0
-
-        return run
-
-    def load(self, r: int):
-        @inner
-        def run(state, address, stride):
-            for i in range(16):
-                copy_bytes(state + 1024 * r + 64 * i, address + stride * i, 64)
-
-        return run
-
-    def store(self, r: int):
-        @inner
-        def run(state, address, stride):
-            for i in range(16):
-                copy_bytes(address + stride * i, state + 1024 * r + 64 * i, 64)
-
-        return run
-
-    def dot(self, c: int, a: int, b: int, signed: bool):
-        as_code = as_i8 if signed else as_u8
-
-        @inner
-        def run(state, address, stride):
-            sums, x, w = (
-                as_i32(state + 1024 * c),
-                as_code(state + 1024 * a),
-                as_i8(state + 1024 * b),
-            )
-            for m in range(16):
-                for n in range(16):
-                    total = np.int64(sums[16 * m + n])
-                    for k in range(64):
-                        total += np.int64(x[64 * m + k]) * np.int64(
-                            w[64 * (k // 4) + 4 * n + k % 4]
-                        )
-                    sums[16 * m + n] = np.int32(total)
-
-        return run
 
 
 @inner

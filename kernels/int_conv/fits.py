@@ -4,7 +4,7 @@ import math
 
 from lowbit.kernels import cpu, depthwise
 from lowbit.kernels.dots import Dot
-from lowbit.kernels.int_conv import amx, depthwise_fours, few_bits, joined, widened
+from lowbit.kernels.int_conv import amx, amx_registers, depthwise_fours, few_bits, joined, widened
 from lowbit.kernels.layout import Layout
 from lowbit.kernels.problem import parts
 
@@ -144,4 +144,4 @@ def joined_by_amx(problem) -> str:
 def leave() -> str:
     """What the system has to say to a CPU's AMX; one that has none is told so elsewhere."""
     able = cpu.features() >= amx.REQUIRES
-    return "" if not able or amx.permitted() else "needs the system's leave to use AMX"
+    return "" if not able or amx_registers.permitted() else "needs the system's leave to use AMX"

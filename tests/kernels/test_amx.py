@@ -10,7 +10,7 @@ from plain_dot import AVX2
 
 from lowbit.ir import Graph, Node, TensorType, evaluate, ops
 from lowbit.kernels import int_conv
-from lowbit.kernels.int_conv import amx
+from lowbit.kernels.int_conv import amx_registers
 from lowbit.kernels.int_conv.rows import amx_joined_row, amx_row
 from lowbit.runtime import Network
 from lowbit.runtime.kernels import TABLES
@@ -19,11 +19,11 @@ from lowbit.spec import INT8, NARROW_INT8, Codes, QuantSpec, unsigned
 SCRIPT = Path(__file__).parents[2] / "scripts" / "assembly.py"
 
 
-EMULATED = amx_row("int_conv_emulated_32x32", amx.Emulated(), AVX2.requires, AVX2)
+EMULATED = amx_row("int_conv_emulated_32x32", amx_registers.Emulated(), AVX2.requires, AVX2)
 SAME = ((1, 1), ((1, 1), (1, 1)), (1, 1))  # strides, padding, dilation
 VALID = ((1, 1), ((0, 0), (0, 0)), (1, 1))
 HALVED = ((2, 2), ((0, 0), (0, 0)), (1, 1))
-JOINED = amx_joined_row("int_conv_joined_emulated", amx.Emulated(), AVX2.requires)
+JOINED = amx_joined_row("int_conv_joined_emulated", amx_registers.Emulated(), AVX2.requires)
 
 
 def constant(values, spec=None) -> TensorType:

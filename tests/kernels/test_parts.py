@@ -6,7 +6,7 @@ from plain_dot import AVX2
 
 from lowbit.ir import Graph, Node, TensorType, evaluate, ops
 from lowbit.kernels import int_conv
-from lowbit.kernels.int_conv import amx
+from lowbit.kernels.int_conv import amx_registers
 from lowbit.kernels.int_conv.parts import apart
 from lowbit.kernels.int_conv.rows import amx_joined_row, joined_row
 from lowbit.runtime import Network
@@ -16,7 +16,7 @@ from lowbit.spec import INT8, NARROW_INT8, QuantSpec, unsigned
 DOREFA = QuantSpec(-255, 255, 2)
 ROWS = (
     joined_row("int_conv_joined_emulated", AVX2, 4, 2),
-    amx_joined_row("int_conv_joined_emulated_tiles", amx.Emulated(), AVX2.requires),
+    amx_joined_row("int_conv_joined_emulated_tiles", amx_registers.Emulated(), AVX2.requires),
 )
 
 
