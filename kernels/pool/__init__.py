@@ -3,7 +3,7 @@
 from functools import partial
 
 from lowbit.kernels.layout import Layout
-from lowbit.kernels.pool import generic, reference
+from lowbit.kernels.pool import generic, kept, reference
 from lowbit.kernels.table import Kernel
 
 FEWEST_BYTES = 16
@@ -27,7 +27,7 @@ def bytes_rows_need(problem, channels: int = FEWEST_BYTES) -> str:
 def bytes_row(channels: int) -> Kernel:
     return Kernel(
         f"max_bytes_x{channels}",
-        generic.max_pool_bytes(channels),
+        kept.max_pool_bytes(channels),
         tile=(1, channels),
         fits=partial(bytes_rows_need, channels=channels),
     )
@@ -39,7 +39,7 @@ MAX_POOL = (
     Kernel("max_pool_reference", reference.max_pool, reference=True),
 )
 MAX_BITS = (
-    Kernel("max_bits_words", generic.max_pool_bits, tile=(1, 64)),
+    Kernel("max_bits_words", kept.max_pool_bits, tile=(1, 64)),
     Kernel("max_bits_reference", reference.max_bits, reference=True),
 )
 MAX_BYTES = (
