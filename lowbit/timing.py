@@ -1,5 +1,6 @@
 """Timing that can be compared: the contestants take turns in one process, medians are quoted."""
 
+import random
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -37,17 +38,23 @@ def samples(
     rounds: int,
     warm: int = WARM,
     clock: Callable[[], float] = time.perf_counter,
+    shuffled: bool = False,
 ) -> dict[str, list[float]]:
     """The milliseconds of every run, in turns as `interleaved` has it, in the order of time: the
-    i-th of each are neighbours, so that their ratio is free of drift."""
+    i-th of each are neighbours, so that their ratio is free of drift. `shuffled` turns come each
+    round in another order: what ran before has left the caches to one, and warmed the code of
+    another."""
     for run in contestants.values():
         for _ in range(warm):
             run()
     times: dict[str, list[float]] = {name: [] for name in contestants}
+    order, chance = list(contestants), random.Random(0)
     for _ in range(rounds):
-        for name, run in contestants.items():
+        if shuffled:
+            chance.shuffle(order)
+        for name in order:
             start = clock()
-            run()
+            contestants[name]()
             times[name].append(1000 * (clock() - start))
     return times
 

@@ -59,7 +59,7 @@ class Race:
                 crew = [*self.peers(raced, say), *self.ours(raced, say, with_steps)]
                 say(f"{self.entry.float}: {len(crew)} contestants, {self.rounds} rounds")
                 runs = {name_of(c): c.run for c in crew}
-                times = samples(runs, self.rounds)
+                times = samples(runs, self.rounds, shuffled=True)
         finally:
             torch.set_num_threads(before)
         giga = self.batch * macs(raced) * 2e-9
