@@ -11,7 +11,10 @@ from dataclasses import replace
 import numpy as np
 from bench_cases import Case, graph, sized, worth
 
+from lowbit.kernels import cpu
+
 Contestant = Callable[[], object] | None
+AMX = "amx-int8"  # as LLVM calls it
 
 
 def torch_float(case: Case) -> Contestant:
@@ -144,7 +147,11 @@ def convolution(op, case: Case, value, w: np.ndarray):
 
 
 def litert_int8(case: Case) -> Contestant:
-    """Our own graph of bytes as a flatbuffer; its XNNPACK computes form F too."""
+    """Our own graph of bytes as a flatbuffer; its XNNPACK computes form F too. Nothing tells it to
+    leave AMX alone, as NUMBA_CPU_FEATURES tells us and ONEDNN_MAX_CPU_ISA others."""
+    host = cpu.features_of((*cpu.target()[:2], cpu.host_features()))
+    if AMX in host and AMX not in cpu.features():
+        return None
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:
