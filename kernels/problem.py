@@ -34,7 +34,7 @@ class Problem:
     x_spec: QuantSpec | None = None
     w_spec: QuantSpec | None = None
     layout: Layout = Layout.FLOAT
-    pad_value: int = 0
+    pad_value: int = 0  # of rows that read it
 
     @property
     def depthwise(self) -> bool:

@@ -114,17 +114,22 @@ def conv(plan: "Plan", node: Node, layout: Layout) -> tuple[Problem, np.ndarray,
         x.spec,
         w.spec,
         layout,
-        op.pad_value,
     )
-    if op.pad_value and any(map(any, problem.padding)) and not pads(plan, node, problem):
-        source = move.pad(plan, node, layout, source, problem.sides, problem.padding)
-        (high, wide), (rows, columns) = problem.sides, problem.padding
-        sides = (high + sum(rows), wide + sum(columns))
-        problem = replace(problem, sides=sides, padding=((0, 0), (0, 0)), pad_value=0)
+    if op.pad_value and any(map(any, problem.padding)):
+        if pads(plan, node, problem):
+            problem = replace(problem, pad_value=op.pad_value)
+        else:
+            source = move.pad(plan, node, layout, source, problem.sides, problem.padding)
+            problem = replace(problem, sides=padded(problem), padding=((0, 0), (0, 0)))
     if problem.kernel == problem.stride == (1, 1) and not any(map(any, problem.padding)):
         row = (1, ENDLESS)  # as a linear layer: no row ever breaks a tile
         problem = replace(problem, sides=row, out=row)
     return problem, weights, source
+
+
+def padded(problem: Problem) -> tuple[int, int]:
+    (h, w), (rows, columns) = problem.sides, problem.padding
+    return h + sum(rows), w + sum(columns)
 
 
 def pads(plan: "Plan", node: Node, problem: Problem) -> bool:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from lowbit.ir import Graph, Node, TensorType, evaluate, ops
 from lowbit.runtime import Network
 from lowbit.runtime.move import border_parts
-from lowbit.spec import INT8, unsigned
+from lowbit.spec import BINARY, INT8, unsigned
 
 sides, ends = st.integers(1, 5), st.integers(0, 3)
 
@@ -31,3 +31,13 @@ def test_planes_become_pixels(shape, spec, kernel):
     graph = Graph({"x": TensorType(shape, spec)}, {}, (node,), ("y",))
     x = np.random.default_rng(0).integers(0, 127, (2, *shape)).astype(graph.inputs["x"].dtype)
     np.testing.assert_array_equal(Network(graph, 2, kernel)(x), evaluate(graph, x)[0])
+
+
+def test_a_pad_value_that_nothing_is_padded_with():
+    """Of operands that are packed, whose words no code fits."""
+    w = np.ones((4, 2, 2, 64), np.int8)
+    constants = {"w": TensorType(w.shape, BINARY, w)}
+    node = Node(ops.Conv((1, 1), ((0, 0), (0, 0)), (1, 1), 1, -1), ("x", "w"), "y")
+    graph = Graph({"x": TensorType((3, 4, 64), BINARY)}, constants, (node,), ("y",))
+    x = np.random.default_rng(0).choice([-1, 1], (2, 3, 4, 64)).astype(np.int8)
+    np.testing.assert_array_equal(Network(graph, 2)(x), evaluate(graph, x)[0])
