@@ -43,6 +43,22 @@ def store_planes(i, x, row, c, left):
 
 
 @inlined
+def load_word(i, x, at, row, c, left):
+    return blocks.load_word(x, at, row + 4 * c)
+
+
+@inlined
+def load_byte(i, x, at, row, c, left):
+    return blocks.load_byte(x, at, row + c)
+
+
+@inlined
+def store_byte(i, x, at, row, c, left):
+    blocks.store_byte(x, row + c, left)
+    return x
+
+
+@inlined
 def step(i, x, at, row, c, left):
     """One instruction on `left` channels, 64 at most, from channel c on."""
     op, word = i.op, row + 4 * c
@@ -55,9 +71,9 @@ def step(i, x, at, row, c, left):
     if op == Op.RELU:
         return blocks.relu(x, at)
     if op == Op.LOAD_WORD:
-        return blocks.load_word(x, at, word)
+        return load_word(i, x, at, row, c, left)
     if op == Op.LOAD_BYTE:
-        return blocks.load_byte(x, at, row + c)
+        return load_byte(i, x, at, row, c, left)
     if op == Op.LOAD_UBYTE:
         return blocks.load_ubyte(x, at, row + c)
     if op == Op.LOAD_PLANES:
@@ -81,7 +97,7 @@ def step(i, x, at, row, c, left):
     elif op == Op.STORE_AS_FLOAT:
         blocks.store_as_float(x, word, left)
     elif op == Op.STORE_BYTE:
-        blocks.store_byte(x, row + c, left)
+        return store_byte(i, x, at, row, c, left)
     else:
         store_planes(i, x, row, c, left)
     return x

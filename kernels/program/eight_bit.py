@@ -10,7 +10,7 @@ from lowbit.kernels import requantize
 from lowbit.kernels.codes import load_codes
 from lowbit.kernels.entry import inlined
 from lowbit.kernels.late import INT64, cgutils, types
-from lowbit.kernels.program import Op, blocks, chain, vectors
+from lowbit.kernels.program import Op, chain, vectors
 from lowbit.kernels.program.vectors import LANES, as_float, load_f32, load_i32
 from lowbit.kernels.requantize import MAGIC, MAGIC_BITS, lanes
 from lowbit.kernels.simd import I64, F32x16, I32x16, intrinsic, over, pointers
@@ -213,26 +213,10 @@ def four(one, constants=nothing):
     return step
 
 
-@inlined
-def load_word(i, x, at, row, c, left):
-    return blocks.load_word(x, at, row + 4 * c)
-
-
-@inlined
-def load_byte(i, x, at, row, c, left):
-    return blocks.load_byte(x, at, row + c)
-
-
-@inlined
-def store_byte(i, x, at, row, c, left):
-    blocks.store_byte(x, row + c, left)
-    return x
-
-
 MOVES = {
-    Op.STORE_BYTE: store_byte,
-    Op.LOAD_WORD: load_word,
-    Op.LOAD_BYTE: load_byte,
+    Op.STORE_BYTE: chain.store_byte,
+    Op.LOAD_WORD: chain.load_word,
+    Op.LOAD_BYTE: chain.load_byte,
 }
 FORM_F = {
     Op.REQUANTIZE_F: four(requantize_f),
