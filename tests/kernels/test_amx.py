@@ -6,29 +6,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from one_convolution import check_row, convolution
 from plain_dot import AVX2
 
-from lowbit.ir import Graph, Node, TensorType, evaluate, ops
-from lowbit.kernels import int_conv
+from lowbit.ir import TensorType, ops
 from lowbit.kernels.int_conv import amx_registers
 from lowbit.kernels.int_conv.rows import amx_joined_row, amx_row
-from lowbit.runtime import Network
-from lowbit.runtime.kernels import TABLES
-from lowbit.spec import INT8, NARROW_INT8, Codes, QuantSpec, unsigned
+from lowbit.spec import INT8, unsigned
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "assembly.py"
-
-
 EMULATED = amx_row("int_conv_emulated_32x32", amx_registers.Emulated(), AVX2.requires, AVX2)
 SAME = ((1, 1), ((1, 1), (1, 1)), (1, 1))  # strides, padding, dilation
 VALID = ((1, 1), ((0, 0), (0, 0)), (1, 1))
 HALVED = ((2, 2), ((0, 0), (0, 0)), (1, 1))
 JOINED = amx_joined_row("int_conv_joined_emulated", amx_registers.Emulated(), AVX2.requires)
-
-
-def constant(values, spec=None) -> TensorType:
-    type_ = TensorType(np.shape(values), spec)
-    return TensorType(type_.shape, spec, np.asarray(values, type_.dtype))
 
 
 @pytest.mark.slow
@@ -56,25 +47,10 @@ def constant(values, spec=None) -> TensorType:
 def test_emulated_tiles_are_the_definition(
     row, sides, channels, outs, groups, x_spec, places, form, monkeypatch
 ):
-    if row.objections():
-        pytest.skip("; ".join(row.objections()))
-    monkeypatch.setitem(TABLES, "int_conv", (row, *int_conv.KERNELS))
     rng = np.random.default_rng(outs)
     w = rng.integers(-127, 128, (outs, 3, 3, channels // groups))
-    wide = QuantSpec(-(2**10), 2**10)
-    constants = {"w": constant(w, NARROW_INT8)}
-    nodes = [Node(ops.Conv(*places, groups), ("x", "w"), "y")]
-    if form:
-        constants["bias"] = constant(rng.integers(-500, 500, outs), wide)
-        constants["scales"] = constant(np.full(outs, 0.01, np.float32))
-        nodes.append(Node(form(0.05, Codes(0.5, 3)), ("y", "bias", "scales"), "z"))
-    x_type = TensorType((*sides, channels), x_spec)
-    graph = Graph({"x": x_type}, constants, tuple(nodes), (nodes[-1].output,))
-    x = rng.integers(x_spec.lo, x_spec.hi + 1, (2, *x_type.shape)).astype(x_type.dtype)
-    network = Network(graph, batch=2, kernel=row.name)
-    assert [step.kernel.name for step in network.plan.steps] == [row.name]
-    (want,) = evaluate(graph, x)
-    np.testing.assert_array_equal(network(x), want)
+    x = TensorType((*sides, channels), x_spec)
+    check_row(row, convolution(ops.Conv(*places, groups), w, x, form), monkeypatch)
 
 
 def test_few_channels_are_not_for_it():

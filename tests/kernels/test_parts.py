@@ -2,15 +2,13 @@
 
 import numpy as np
 import pytest
+from one_convolution import check_row, convolution
 from plain_dot import AVX2
 
-from lowbit.ir import Graph, Node, TensorType, evaluate, ops
-from lowbit.kernels import int_conv
+from lowbit.ir import TensorType, ops
 from lowbit.kernels.int_conv import amx_registers
 from lowbit.kernels.int_conv.parts import apart
 from lowbit.kernels.int_conv.rows import amx_joined_row, joined_row
-from lowbit.runtime import Network
-from lowbit.runtime.kernels import TABLES
 from lowbit.spec import INT8, NARROW_INT8, QuantSpec, unsigned
 
 DOREFA = QuantSpec(-255, 255, 2)
@@ -38,20 +36,12 @@ def test_parts_add_up(spec, count):
 @pytest.mark.parametrize("spec", [DOREFA, QuantSpec(-381, 381)], ids=str)
 @pytest.mark.parametrize("padding", [((3, 3), (2, 3)), ((0, 0), (0, 0))], ids=["padded", "valid"])
 def test_rows_multiply_every_part(row, x_spec, spec, padding, monkeypatch):
-    if row.objections():
-        pytest.skip("; ".join(row.objections()))
-    monkeypatch.setitem(TABLES, "int_conv", (row, *int_conv.KERNELS))
     rng = np.random.default_rng(0)
     w = rng.integers(0, spec.levels, (40, 5, 5, 3)) * spec.step + spec.lo
     w.flat[:2] = spec.lo, spec.hi
-    type_ = TensorType(w.shape, spec)
-    constants = {"w": TensorType(w.shape, spec, w.astype(type_.dtype))}
-    node = Node(ops.Conv((2, 2), padding, (1, 1), 1), ("x", "w"), "y")
-    graph = Graph({"x": TensorType((11, 41, 3), x_spec)}, constants, (node,), ("y",))
-    network = Network(graph, batch=2, kernel=row.name)
-    assert [step.kernel.name for step in network.plan.steps] == [row.name]
-    x = rng.integers(x_spec.lo, x_spec.hi + 1, (2, 11, 41, 3)).astype(graph.inputs["x"].dtype)
-    np.testing.assert_array_equal(network(x), evaluate(graph, x)[0])
+    conv = ops.Conv((2, 2), padding, (1, 1), 1)
+    graph = convolution(conv, w, TensorType((11, 41, 3), x_spec), spec=spec)
+    check_row(row, graph, monkeypatch)
 
 
 def test_weights_of_more_parts_are_not_for_them():
