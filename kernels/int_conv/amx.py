@@ -10,7 +10,7 @@ weights. The registers are laid out once a call.
 
 The unit multiplies while the next registers are loaded: a step of four products takes 28 ns with
 codes and weights in the nearest cache, of which the products are 26, on an Emerald Rapids; 38 from
-rows that straddle cache lines. For seconds at a time it takes 80 to 105, in any order of loads,
+rows that straddle cache lines. For seconds at a time it takes 80 to 110, in any order of loads,
 though loads alone and products alone take what they took: perhaps beside a neighbour on the core.
 
 A machine without AMX runs the tiles on the emulated ones of amx_registers.py, and finds the
