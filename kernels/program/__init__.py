@@ -57,8 +57,6 @@ class Op(IntEnum):
     EXP = 40
     SIGMOID = 41
     DIV_FROM = 42
-    SAVE = 43  # for BACK: what comes between works on what is saved, and leaves it alone
-    BACK = 44
 
 
 INSTRUCTION = record(

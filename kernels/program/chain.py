@@ -114,15 +114,9 @@ def over_blocks(step):
                 here, left = scratch + 4 * (stride * r + c), width - c
                 at = blocks.places(left)
                 x = blocks.load_word(blocks.nothing(), at, here)
-                saved = x
                 for k in range(together):
                     i = instruction(program + k * SIZE)
-                    if i.op == Op.SAVE:
-                        saved = x
-                    elif i.op == Op.BACK:
-                        x = saved
-                    else:
-                        x = step(i, x, at, operand(i, first + r), c0 + c, left)
+                    x = step(i, x, at, operand(i, first + r), c0 + c, left)
                 if more:
                     blocks.keep(x, here)
 

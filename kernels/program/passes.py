@@ -27,9 +27,8 @@ def between(first: Op, last: Op) -> frozenset[Op]:
 
 
 SEARCHES = between(Op.SEARCH_INT, Op.LOOKUP)
-CHAIN = (between(Op.LOAD_WORD, Op.STORE_PLANES) - SEARCHES) | {Op.SAVE, Op.BACK}
 PASSES = (
-    Pass("chain", chain.run, CHAIN, joins=True),
+    Pass("chain", chain.run, between(Op.LOAD_WORD, Op.STORE_PLANES) - SEARCHES, joins=True),
     Pass("levels", levels.run, SEARCHES | between(Op.STEPS_INT, Op.NEAR_FLOAT)),
     *(Pass(name, run, ops, joins=True) for name, (ops, run) in eight_bit.RUNS.items()),
     Pass("functions", functions.run, between(Op.ABS, Op.DIV_FROM)),

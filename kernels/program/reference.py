@@ -38,14 +38,8 @@ COUNTS = {
 
 def run(program: int, values: np.ndarray, first: int) -> None:
     """Runs a program on (pixels, channels) of int32 or float32, from pixel `first` on."""
-    saved = values
     while (i := fields(program, INSTRUCTION)).op != Op.END:
-        if i.op == Op.SAVE:
-            saved = values
-        elif i.op == Op.BACK:
-            values = saved
-        else:
-            values = STEPS.get(Op(i.op), arithmetic)(i, values, first)
+        values = STEPS.get(Op(i.op), arithmetic)(i, values, first)
         program += INSTRUCTION.itemsize
 
 

@@ -1,12 +1,10 @@
 """Which nodes run as one step: a root, and a chain of elementwise nodes on what it computes.
 
 A chain goes on from a tensor into its first elementwise consumer whose other operands are
-already there; the tensor is stored besides if somebody else reads it. Thresholds that nobody else
-works on are taken aside where the chain goes on besides: a residual sum is quantized for the next
-layer, and goes on to be a shortcut.
+already there; the tensor is stored besides if somebody else reads it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lowbit.ir import Graph, Node, TensorType
@@ -26,7 +24,6 @@ from lowbit.ir.ops import (
     Threshold,
 )
 from lowbit.kernels.limit import Limit
-from lowbit.kernels.program import EAGER
 from lowbit.runtime import eight_bit
 
 FUNCTIONS = (Abs, Clamp, Exp, Lookup, PRelu, Relu, Sigmoid, Sqrt, Threshold)
@@ -35,25 +32,17 @@ ELEMENTWISE = (Add, Div, Mul, Sub, *FUNCTIONS, *eight_bit.OPS)
 NOT_FIRST = (*FUNCTIONS, *eight_bit.UNARY, eight_bit.RequantizeWide)
 
 
-@dataclass(frozen=True)
-class Link:
-    """A node, and the tensor that comes along the chain: beside it, if the node is taken aside."""
-
-    node: Node
-    carried: str
-    aside: bool = False
-
-
 @dataclass
 class Group:
-    """The root is not in the chain unless it is elementwise itself."""
+    """`chain` holds (node, the tensor that comes along the chain); the root is not in it unless
+    it is elementwise itself."""
 
     root: Node
-    chain: list[Link]
+    chain: list[tuple[Node, str]]
 
     @property
     def nodes(self) -> list[Node]:
-        own = [link.node for link in self.chain]
+        own = [node for node, _ in self.chain]
         return own if own and own[0] is self.root else [self.root, *own]
 
 
@@ -75,7 +64,7 @@ def groups(graph: Graph, types: Mapping[str, TensorType], fuse: bool = True) -> 
             consumers.setdefault(name, []).append(node)
     ready, taken, result = {*graph.inputs, *graph.constants}, set(), []
 
-    def followers(name: str) -> Iterator[Node]:
+    def next_in(name: str) -> Node | None:
         for node in consumers.get(name, ()):
             if node.output in taken or not isinstance(node.op, ELEMENTWISE):
                 continue
@@ -86,36 +75,24 @@ def groups(graph: Graph, types: Mapping[str, TensorType], fuse: bool = True) -> 
                 and set(others) <= ready
                 and not (first_only and node.inputs[0] != name)
             ):
-                yield node
-
-    def ends(node: Node) -> bool:
-        """Few thresholds, on whose codes no elementwise node works."""
-        few = isinstance(node.op, Threshold) and types[node.inputs[1]].shape[1] <= EAGER
-        return few and not any(
-            isinstance(n.op, ELEMENTWISE) for n in consumers.get(node.output, ())
-        )
-
-    def take(node: Node) -> None:
-        taken.add(node.output)
-        ready.add(node.output)
+                return node
+        return None
 
     for root in nodes:
         if root.output in taken:
             continue
         chain = []
         if isinstance(root.op, ELEMENTWISE):
-            chain.append(Link(root, carried(root, graph, types)))
-        take(root)
-        current = root.output
-        while able := list(followers(current)) if fuse else []:
-            onward = next((node for node in able if not ends(node)), able[-1])
-            for node in able:
-                if node is not onward and ends(node):
-                    chain.append(Link(node, current, aside=True))
-                    take(node)
-            chain.append(Link(onward, current))
-            take(onward)
-            current = onward.output
+            chain.append((root, carried(root, graph, types)))
+        current = root
+        while True:
+            taken.add(current.output)
+            ready.add(current.output)
+            follower = next_in(current.output) if fuse else None
+            if follower is None:
+                break
+            chain.append((follower, current.output))
+            current = follower
         result.append(Group(root, chain))
     return result
 

@@ -36,10 +36,9 @@ from lowbit.ir.ops import (
 from lowbit.kernels.layout import Layout, pixel_bytes, whole
 from lowbit.kernels.limit import Limit
 from lowbit.kernels.problem import Problem
-from lowbit.kernels.program import Op
 from lowbit.kernels.table import choose
 from lowbit.runtime import eight_bit, move, place, pool, product, program, rows
-from lowbit.runtime.fuse import ELEMENTWISE, Group, Link, groups
+from lowbit.runtime.fuse import ELEMENTWISE, Group, groups
 from lowbit.runtime.kernels import TABLES
 from lowbit.runtime.program import channels_of, pixels_of, vector
 from lowbit.runtime.step import Buffer, Place, Step
@@ -116,12 +115,12 @@ class Plan:
 
     def demand(self, group: Group) -> None:
         """What a group reads, and how."""
-        for link in group.chain:
-            for name in link.node.inputs:
-                if name != link.carried or link.node.inputs.count(name) > 1:
-                    self.want(name, eight_bit.operand_layout(link.node, self.types[name]))
+        for node, carried in group.chain:
+            for name in node.inputs:
+                if name != carried or node.inputs.count(name) > 1:
+                    self.want(name, eight_bit.operand_layout(node, self.types[name]))
         if isinstance(group.root.op, ELEMENTWISE):
-            name = group.chain[0].carried
+            name = group.chain[0][1]
             if not any(self.own(name, layout) for layout in self.wants.get(name, ())):
                 self.want(name, whole(self.types[name].spec))
             return
@@ -197,15 +196,15 @@ class Plan:
 
     def standalone(self, group: Group) -> None:
         """A chain on a tensor in memory."""
-        node, name = group.chain[0].node, group.chain[0].carried
+        node, name = group.chain[0]
         if self.types[name].shape != self.types[node.output].shape:
             layout = eight_bit.operand_layout(node, self.types[name])
             whole_name = move.spread(self, name, node.output, layout)
             inputs = tuple(whole_name if n == name else n for n in node.inputs)
             node, name = replace(node, inputs=inputs), whole_name
-            group = Group(group.root, [Link(node, name), *group.chain[1:]])
+            group = Group(group.root, [(node, name), *group.chain[1:]])
         layout, load = self.load(name)
-        nodes = [link.node.output for link in group.chain]
+        nodes = [n.output for n, _ in group.chain]
         steps = [load, *self.chain(Group(node, group.chain))]
         self.elementwise(node.output, layout, steps, nodes, str(node.op))
 
@@ -220,10 +219,9 @@ class Plan:
         steps: list[program.Instruction] = []
         if not isinstance(group.root.op, ELEMENTWISE):
             steps += self.stores(group.root.output, self.wants.get(group.root.output, ()))
-        for link in group.chain:
-            made = program.step_of(link.node, link.carried, self.types, self.operand)
-            made += self.stores(link.node.output, self.wants.get(link.node.output, ()))
-            steps += [{"op": Op.SAVE}, *made, {"op": Op.BACK}] if link.aside else made
+        for node, carried in group.chain:
+            steps += program.step_of(node, carried, self.types, self.operand)
+            steps += self.stores(node.output, self.wants.get(node.output, ()))
         return steps
 
     def operand(self, node: Node, name: str) -> program.Instruction:

@@ -49,20 +49,6 @@ def test_float_arithmetic(op, width):
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_what_is_saved_comes_back(width):
-    """Around arithmetic, and in a pass that goes on to another."""
-    rng = np.random.default_rng(width)
-    x, y = rng.normal(size=(PIXELS, width)).astype(np.float32), vector(rng.normal(size=width))
-    out = np.zeros((3 * PIXELS, width), np.float32)
-    add = {"op": Op.ADD, "at": y.ctypes.data}
-    first, second, third = (word_store(out[PIXELS * i :]) for i in range(3))
-    steps = [{"op": Op.SAVE}, add, first, {"op": Op.BACK}, add, {"op": Op.ABS}, second]
-    run_both([*steps, {"op": Op.SAVE}, add, third, {"op": Op.BACK}], x, out)
-    np.testing.assert_array_equal(out[:PIXELS], x + y[:width])
-    np.testing.assert_array_equal(out[PIXELS : 2 * PIXELS], abs(x + y[:width]))
-
-
-@pytest.mark.parametrize("width", WIDTHS)
 def test_a_chain_reads_a_vector_past_its_operands_and_writes_nothing_there(width):
     """A load, a sum and a store, each of a tensor that ends at a page, but for the slack."""
     rng = np.random.default_rng(width)

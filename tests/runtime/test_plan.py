@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from lowbit.ir import Graph, Node, TensorType, evaluate, ops
-from lowbit.kernels.program import EAGER
+from lowbit.ir import Graph, Node, TensorType, ops
 from lowbit.runtime import Network, arena, product
 from lowbit.runtime.step import Buffer
 from lowbit.spec import BINARY, odd, unsigned
@@ -48,29 +47,6 @@ def test_a_block_is_one_step():
         ("c2", "m2", "y2"),
     ]
     assert rows[1].epilogue == "to_float mul add store_word threshold_float store_planes"
-
-
-@pytest.mark.parametrize("levels", [1, 3, EAGER, EAGER + 1])
-def test_a_sum_that_is_quantized_and_goes_on_is_not_stored(levels):
-    """As before the next convolution and its shortcut; many thresholds are a pass of their own."""
-    rng = np.random.default_rng(levels)
-    constants = {
-        "t": constant(np.sort(rng.normal(size=(1, levels)))),
-        "rising": constant([0], unsigned(1)),
-        "s": constant(rng.uniform(0.01, 0.1, 17)),
-    }
-    nodes = (
-        Node(ops.Mul(), ("x", "s"), "sum"),
-        Node(ops.Threshold(0, levels, 1), ("sum", "t", "rising"), "codes"),
-        Node(ops.Relu(), ("sum",), "short"),
-    )
-    graph = Graph({"x": TensorType((3, 4, 17))}, constants, nodes, ("codes", "short"))
-    network, x = Network(graph, batch=2), rng.normal(size=(2, 3, 4, 17)).astype(np.float32)
-    aside = "load_word mul save threshold_float store_byte back relu store_word"
-    assert (network.explain().rows[0].epilogue == aside) == (levels <= EAGER)
-    for one in (network, Network(graph, batch=2, kernel="reference")):
-        for got, want in zip(one(x), evaluate(graph, x), strict=True):
-            np.testing.assert_array_equal(got, want)
 
 
 def test_memory_does_not_grow_with_depth():
