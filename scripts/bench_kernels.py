@@ -29,7 +29,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 from bench_cases import Case, cases, graph
-from bench_peers import PEERS, torch_float
+from bench_peers import PEERS, amx_is_off, torch_float
 from bench_verdicts import verdicts
 
 from lowbit.kernels import ceiling, cpu, entry
@@ -113,6 +113,8 @@ def on_avx2(arguments: argparse.Namespace) -> Iterator[dict]:
 def measured(arguments: argparse.Namespace) -> Iterator[dict]:
     peers = {} if arguments.alone else PEERS
     peers = {"torch-fp32": torch_float} if arguments.lesser else peers
+    if peers is PEERS and amx_is_off():
+        print("without LiteRT: nothing switches AMX off in it", file=sys.stderr)
     for case in cases():
         if arguments.only in f"{case.op} {case.dtype} {case.shape}":
             yield from measure(case, peers, arguments.seconds, CLOCKS[arguments.clock])

@@ -146,11 +146,15 @@ def convolution(op, case: Case, value, w: np.ndarray):
     return op.group_convolution(value, scaled(op, w), *places)
 
 
-def litert_int8(case: Case) -> Contestant:
-    """Our own graph of bytes as a flatbuffer; its XNNPACK computes form F too. Nothing tells it to
-    leave AMX alone, as NUMBA_CPU_FEATURES tells us and ONEDNN_MAX_CPU_ISA others."""
+def amx_is_off() -> bool:
+    """As NUMBA_CPU_FEATURES tells us, and ONEDNN_MAX_CPU_ISA others. Nothing tells LiteRT."""
     host = cpu.features_of((*cpu.target()[:2], cpu.host_features()))
-    if AMX in host and AMX not in cpu.features():
+    return AMX in host and AMX not in cpu.features()
+
+
+def litert_int8(case: Case) -> Contestant:
+    """Our own graph of bytes as a flatbuffer; its XNNPACK computes form F too."""
+    if amx_is_off():
         return None
     try:
         from ai_edge_litert.interpreter import Interpreter

@@ -38,76 +38,56 @@ def pack_depthwise(w: np.ndarray, spec: QuantSpec, groups: int) -> np.ndarray:
     return depthwise.pack(w, np.int32)
 
 
-def dots_row(name: str, dot: Dot, pixels: int, vectors: int) -> Kernel:
-    lanes = dot.lanes * vectors
+def by_dots(name: str, dot: Dot, tile, run, pack, bias, fits_, channelwise: bool = False) -> Kernel:
+    """`pack` and `bias` are for so many lanes, and `bias` for the dot's shift."""
+    pixels, lanes = tile
     return Kernel(
         f"{name}_{pixels}x{lanes}",
-        fours.kernel(dot, pixels, vectors),
+        run,
         dot.requires,
-        tile=(pixels, lanes),
-        pack=partial(fours.pack, lanes),
-        fits=partial(fits.bytes_by_dots, dot),
-        bias=partial(fours.bias, dot.shift),
+        tile=tile,
+        pack=partial(pack, lanes),
+        fits=fits_,
+        bias=partial(bias, dot.shift),
         codes=True,
+        channelwise=channelwise,
+        pads=channelwise,
     )
 
 
+def dots_row(name: str, dot: Dot, pixels: int, vectors: int) -> Kernel:
+    run, tile = fours.kernel(dot, pixels, vectors), (pixels, dot.lanes * vectors)
+    return by_dots(name, dot, tile, run, fours.pack, fours.bias, partial(fits.bytes_by_dots, dot))
+
+
 def bounded_row(run: int, pixels: int, vectors: int) -> Kernel:
-    lanes = bounded.PAIRS.lanes * vectors
-    return Kernel(
-        f"int_conv_bounded{run}_{pixels}x{lanes}",
-        bounded.kernel(run, pixels, vectors),
-        bounded.PAIRS.requires,
-        tile=(pixels, lanes),
-        pack=partial(fours.pack, lanes),
-        fits=partial(fits.bounded_bytes, run),
-        bias=partial(fours.bias, bounded.PAIRS.shift),
-        codes=True,
+    dot, kernel = bounded.PAIRS, bounded.kernel(run, pixels, vectors)
+    name, tile = f"int_conv_bounded{run}", (pixels, dot.lanes * vectors)
+    return by_dots(
+        name, dot, tile, kernel, fours.pack, fours.bias, partial(fits.bounded_bytes, run)
     )
 
 
 def joined_row(name: str, dot: Dot, pixels: int, vectors: int) -> Kernel:
-    lanes = dot.lanes * vectors
-    return Kernel(
-        f"{name}_{pixels}x{lanes}",
-        joined.kernel(dot, pixels, vectors),
-        dot.requires,
-        tile=(pixels, lanes),
-        pack=partial(joined.pack, lanes),
-        fits=partial(fits.joined_by_dots, dot),
-        bias=partial(joined.bias, dot.shift),
-        codes=True,
+    run, tile = joined.kernel(dot, pixels, vectors), (pixels, dot.lanes * vectors)
+    return by_dots(
+        name, dot, tile, run, joined.pack, joined.bias, partial(fits.joined_by_dots, dot)
     )
 
 
 def depthwise_row(name: str, dot: Dot, pixels: int) -> Kernel:
-    return Kernel(
-        f"{name}_{pixels}x{dot.bytes}",
-        depthwise_fours.kernel(dot, pixels),
-        dot.requires,
-        tile=(pixels, dot.bytes),
-        pack=partial(depthwise_fours.pack, dot.bytes),
-        fits=partial(fits.depthwise_by_dots, dot),
-        bias=partial(depthwise_fours.bias, dot.shift),
-        codes=True,
-        channelwise=True,
-        pads=True,
+    run, tile = depthwise_fours.kernel(dot, pixels), (pixels, dot.bytes)
+    fit = partial(fits.depthwise_by_dots, dot)
+    return by_dots(
+        name, dot, tile, run, depthwise_fours.pack, depthwise_fours.bias, fit, channelwise=True
     )
 
 
 def depthwise_rolled_row(name: str, dot: Dot, pixels: int, vectors: int) -> Kernel:
-    channels = dot.lanes * vectors
-    return Kernel(
-        f"{name}_{pixels}x{channels}",
-        depthwise_rolled.kernel(dot, pixels, vectors),
-        dot.requires,
-        tile=(pixels, channels),
-        pack=partial(depthwise_rolled.pack, channels),
-        fits=partial(fits.rolled_by_dots, channels),
-        bias=partial(depthwise_fours.bias, dot.shift),
-        codes=True,
-        channelwise=True,
-        pads=True,
+    run, tile = depthwise_rolled.kernel(dot, pixels, vectors), (pixels, dot.lanes * vectors)
+    fit = partial(fits.rolled_by_dots, tile[1])
+    return by_dots(
+        name, dot, tile, run, depthwise_rolled.pack, depthwise_fours.bias, fit, channelwise=True
     )
 
 

@@ -7,17 +7,13 @@ import numpy as np
 from lowbit.kernels import window
 from lowbit.kernels.codes import load_codes
 from lowbit.kernels.entry import inner
-from lowbit.kernels.late import FLOAT32
+from lowbit.kernels.pool.taps import combined
 from lowbit.kernels.program import run_program, vectors
 from lowbit.kernels.program.vectors import LANES, load_f32, store_f32, store_i32
 from lowbit.kernels.simd import (
     F32,
     Vector,
     copy_bytes,
-    over,
-    splat,
-    vector_load,
-    vector_store,
 )
 
 LOWEST = -(2**31)
@@ -36,40 +32,18 @@ def max_ints(p, t, c0, width, out):
 
 
 def over_taps(combine, start: float):
-    """All taps of many channels, then of the few that are left, sixteen at a time."""
-    many, few = (combined(combine, start, lanes) for lanes in (MANY, LANES))
+    """Many channels of float32 at a time, then the few that are left."""
+    many, few = (combined(Vector(F32, lanes), combine, start) for lanes in (MANY, LANES))
 
     @inner
     def fill(p, t, c0, width, out):
         whole = width // MANY * MANY
         for c in range(0, whole, MANY):
-            many(p, t, c0 + c, out + 4 * c)
+            many(p, t, 4 * (c0 + c), out + 4 * c)
         for c in range(whole, width, LANES):
-            few(p, t, c0 + c, out + 4 * c)
+            few(p, t, 4 * (c0 + c), out + 4 * c)
 
     return fill
-
-
-def combined(combine, start: float, lanes: int):
-    """As many channels from c on, of float32, combined in the order of the taps."""
-    floats = Vector(F32, lanes)
-    load, store, both = vector_load(floats), vector_store(floats), over(floats, floats, floats)
-    both, first, count = both(combine), np.float32(start), np.int64(lanes)
-
-    @over(floats, FLOAT32)
-    def fill(builder, value):
-        return splat(builder, value, lanes)
-
-    @inner
-    def from_(p, t, c, out):
-        result = fill(first)
-        for ky in range(t.ky0, t.ky1):
-            for kx in range(t.kx0, t.kx1):
-                pixel = t.x + (ky * p.dilation_h * p.w + kx * p.dilation_w) * p.x_pixel
-                result = both(load(pixel + 4 * c), result)
-        store(out, result, count)
-
-    return from_
 
 
 max_floats = over_taps(vectors.larger_or_nan, -math.inf)

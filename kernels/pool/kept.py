@@ -4,9 +4,9 @@ import numpy as np
 
 from lowbit.kernels import window
 from lowbit.kernels.entry import inner
-from lowbit.kernels.late import INT64
 from lowbit.kernels.layout import Layout
-from lowbit.kernels.simd import I8, Vector, as_u64, over, splat, vector_load, vector_store
+from lowbit.kernels.pool.taps import combined
+from lowbit.kernels.simd import I8, Vector, as_u64
 
 UBYTE = int(Layout.UBYTE)
 
@@ -39,46 +39,27 @@ def unite_bits(p, t, out):
                 to[k] |= x[k]
 
 
-def greatest(bytes_: Vector, compare: str, lowest: int):
-    """The maxima of as many channels of a pixel as a vector has, from channel c on."""
-    load, store, count = vector_load(bytes_), vector_store(bytes_), np.int64(bytes_.llvm.count)
-
-    @over(bytes_, INT64)
-    def fill(builder, value):
-        return splat(builder, builder.trunc(value, I8), bytes_.llvm.count)
-
-    @over(bytes_, bytes_, bytes_)
-    def larger(builder, x, y):
+def larger(compare: str):
+    def emit(builder, x, y):
         return builder.select(getattr(builder, compare)(">", x, y), x, y)
 
-    start = np.int64(lowest)
-
-    @inner
-    def unite(p, t, c, out):
-        best = fill(start)
-        for ky in range(t.ky0, t.ky1):
-            for kx in range(t.kx0, t.kx1):
-                pixel = t.x + (ky * p.dilation_h * p.w + kx * p.dilation_w) * p.x_pixel
-                best = larger(load(pixel + c), best)
-        store(out + c, best, count)
-
-    return unite
+    return emit
 
 
 def unite_bytes(channels: int):
     """The last channels are computed with those before them, again, to be as many."""
     bytes_ = Vector(I8, channels)
-    signed = greatest(bytes_, "icmp_signed", -128)
-    unsigned = greatest(bytes_, "icmp_unsigned", 0)
+    signed = combined(bytes_, larger("icmp_signed"), -128)
+    unsigned = combined(bytes_, larger("icmp_unsigned"), 0)
 
     @inner
     def unite(p, t, out):
         for c in range(0, p.x_pixel, channels):
             at = min(c, p.x_pixel - channels)
             if p.x_kind == UBYTE:
-                unsigned(p, t, at, out)
+                unsigned(p, t, at, out + at)
             else:
-                signed(p, t, at, out)
+                signed(p, t, at, out + at)
 
     return unite
 

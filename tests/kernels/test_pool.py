@@ -40,12 +40,13 @@ def test_bytes_stay_bytes(row, spec, channels, window):
 
 @pytest.mark.parametrize("channels", [5, 64])
 def test_maxima_that_are_worked_on_pass_through_registers(channels):
-    """Few channels, or a chain behind the maximum, take the row that runs programs."""
+    """A chain behind the maximum takes the row that runs programs."""
     add = ops.AddF(Parameters(0.02, 3), Parameters(0.02, 3), 1, Codes(0.05, -7))
     nodes = (
         Node(ops.MaxPool(*WINDOWS[0]), ("x",), "most"),
         Node(add, ("most", "most"), "y"),
     )
     graph = Graph({"x": TensorType((7, 9, channels), INT8)}, {}, nodes, ("y",))
-    x = inputs(INT8, channels)
-    np.testing.assert_array_equal(Network(graph, batch=2)(x), evaluate(graph, x)[0])
+    network, x = Network(graph, batch=2), inputs(INT8, channels)
+    assert network.plan.steps[0].kernel.name == "max_pool_ints"
+    np.testing.assert_array_equal(network(x), evaluate(graph, x)[0])

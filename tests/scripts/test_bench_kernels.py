@@ -67,3 +67,17 @@ def test_on_amx_no_ceiling_of_vectors_is_a_target(verdicts):
     assert not [target for target in found if target.startswith("2.") and "ceiling" in target]
     on_three = "1. binary 3x3, times faster than every int8 peer on AMX, on three of four shapes"
     assert found[on_three].reached == pytest.approx(1.9)
+
+
+@pytest.mark.parametrize(
+    ("host", "ours", "off"), [("+", "+", False), ("+", "-", True), ("-", "-", False)]
+)
+def test_amx_that_is_switched_off_is_seen(host, ours, off, monkeypatch):
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    import bench_peers
+
+    from lowbit.kernels import cpu
+
+    monkeypatch.setattr(cpu, "host_features", lambda: f"{host}amx-int8,+avx2")
+    monkeypatch.setattr(cpu, "features", lambda: frozenset({"amx-int8"} if ours == "+" else ()))
+    assert bench_peers.amx_is_off() == off
